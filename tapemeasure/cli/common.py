@@ -1,0 +1,61 @@
+"""What the commands share: options, the table or the JSON of a result, the progress bar."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from tapemeasure.arrays import Progress, no_progress
+from tapemeasure.io import json_text
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def json_option(function: Function) -> Function:
+    """``--json``: one object on stdout, units in its keys."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object, units in its keys.")(function)
+
+
+def force_option(function: Function) -> Function:
+    """``--force``: existing files may be replaced."""
+    return click.option("--force", is_flag=True, help="Replace files that exist already.")(function)
+
+
+def params_option(function: Function) -> Function:
+    """``--params FILE``: where the profiles and settings stand."""
+    return click.option(
+        "--params", "params_file", default="params.yaml", show_default=True, metavar="FILE", help="Settings to read."
+    )(function)
+
+
+def print_result(result: Mapping[str, Any], *, as_json: bool, rows: Sequence[tuple[str, str]] = ()) -> None:
+    """Print a result to stdout: as one JSON object, or as the rows of a two-column table."""
+    if as_json:
+        click.echo(json_text(result))
+        return
+    width = max((len(label) for label, _ in rows), default=0)
+    for label, value in rows:
+        click.echo(f"{label:<{width}}  {value}")
+
+
+def warn(text: str) -> None:
+    """Print a warning to stderr."""
+    click.echo(f"warning: {text}", err=True)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Progress]:
+    """Give a function that takes the completed fraction; draws a bar on stderr if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield no_progress
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=1.0)
+        yield lambda fraction: bar.update(task, completed=fraction)

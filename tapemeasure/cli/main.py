@@ -1,0 +1,88 @@
+"""The click group: commands are imported when they are run, errors become one line and an exit code."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from tapemeasure import __version__
+from tapemeasure.errors import TapeMeasureError
+
+COMMANDS = {
+    "devices": "List the sound devices and the profiles that match them.",
+    "synthesize": "Make the test signals and their timeline.",
+    "simulate": "Run a file through a device that is computed: the built-in machine, the plug-in, a wire.",
+    "record": "Play the test signals through a real machine and record what comes back.",
+    "track": "Track the delay of an output behind its input.",
+    "align": "Undo the delay of an output.",
+    "hiss": "Cut the hiss out where the input is silent.",
+    "measure": "Measure response, distortion, noise, and delay of a take.",
+    "report": "Gather measurements into one page and one metrics file.",
+    "params": "Check params.yaml, or lay a profile over it.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports ``tapemeasure.cli.<name>`` only when that command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command object of the module ``tapemeasure.cli.<cmd_name>``."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"tapemeasure.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", prog_name="tapemeasure")
+def cli() -> None:
+    """Measure any magnetic tape recorder, and turn it into a neural replica.
+
+    Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 the measurement failed, 2 wrong usage.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the command ``tapemeasure``."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    name = next((argument for argument in arguments if argument in COMMANDS), "tapemeasure")
+    try:
+        answer = cli.main(args=list(arguments), prog_name="tapemeasure", standalone_mode=False)
+        sys.stdout.flush()
+        return answer if isinstance(answer, int) else 0
+    except TapeMeasureError as error:
+        click.echo(f"{name}: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(f"{name}: interrupted; what was finished is kept, nothing is half-written", err=True)
+        return 1
+    except MemoryError:
+        click.echo(f"{name}: out of memory; give a shorter file", err=True)
+        return 1
+    except BrokenPipeError:
+        # the reader of stdout went away; keep the interpreter from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Delay trajectories: found by pilots or by correlation, applied and undone."""

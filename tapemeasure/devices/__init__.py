@@ -1,0 +1,1 @@
+"""What a signal can be run through, behind one protocol."""

@@ -1,0 +1,1 @@
+"""Building blocks: correlation, fractional delay, spectra, weighting curves."""

@@ -1,0 +1,277 @@
+"""Files: audio in and out, JSON sidecars, hashes; every result is written to a temporary file and renamed.
+
+A kill or a full disk at any moment leaves either the old file or the new one, never half of one. Audio is float32
+WAV without a time stamp (RF64 above 4 GB), so that equal samples give equal bytes.
+"""
+
+import errno
+import hashlib
+import json
+import math
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tapemeasure import __version__
+from tapemeasure.arrays import FloatArray, as_channels
+from tapemeasure.errors import AudioFileError, OutputError, SignalError, UsageError
+
+WAV_LIMIT_BYTES = 2**32 - 2**16
+SIGNIFICANT_DIGITS = 9
+
+
+def read_audio(path: Path | str) -> tuple[FloatArray, int]:
+    """Samples of an audio file.
+
+    Parameters
+    ----------
+    path : path
+        WAV, RF64, FLAC or anything else that libsndfile reads.
+
+    Returns
+    -------
+    samples : ndarray, shape (n_samples, n_channels)
+        float64, full scale 1.0.
+    sample_rate : int
+        Hz.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    AudioFileError
+        If the file is empty, truncated or no audio.
+    SignalError
+        If a sample is NaN or infinite.
+    """
+    import soundfile
+
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; check the name")
+    if path.stat().st_size == 0:
+        raise AudioFileError(f"{path}: the file is empty (0 bytes); record or copy it again")
+    try:
+        _refuse_truncated_wav(path)
+        samples, sample_rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        reason = getattr(error, "error_string", str(error))
+        raise AudioFileError(f"{path}: not a readable audio file ({reason}); give a WAV or FLAC file") from error
+    if samples.shape[0] == 0:
+        raise AudioFileError(f"{path}: the file holds 0 samples; record it again")
+    finite = np.isfinite(samples)
+    if not finite.all():
+        first, channel = np.argwhere(~finite)[0]
+        raise SignalError(
+            f"{path}: {int((~finite).sum())} samples are NaN or infinite, the first at {first / sample_rate:.6f} s in "
+            f"channel {channel + 1}; export the file again"
+        )
+    return samples, int(sample_rate)
+
+
+def _refuse_truncated_wav(path: Path) -> None:
+    """Raise AudioFileError if a RIFF file is shorter than its data chunk says (libsndfile reads on in silence)."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(12)
+        if header[:4] != b"RIFF" or header[8:12] != b"WAVE":
+            return
+        while len(chunk := file.read(8)) == 8:
+            length = int.from_bytes(chunk[4:], "little")
+            if chunk[:4] == b"data":
+                missing = file.tell() + length - size
+                if missing > 0 and length < 2**32 - 1:
+                    raise AudioFileError(
+                        f"{path}: truncated, {missing} of {length} bytes of audio are missing; copy the file again"
+                    )
+                return
+            file.seek(length + length % 2, os.SEEK_CUR)
+    raise AudioFileError(f"{path}: truncated, the WAV header has no audio behind it; copy the file again")
+
+
+def write_audio(path: Path | str, samples: FloatArray, *, sample_rate: int, force: bool = True) -> None:
+    """Write float32 audio, byte-stable and atomically.
+
+    Parameters
+    ----------
+    path : path
+        ``.wav``; RF64 is written instead where the data exceed 4 GB.
+    samples : ndarray, shape (n_samples,) or (n_samples, n_channels)
+        Full scale 1.0; levels above it are kept.
+    sample_rate : int
+        Hz.
+    force : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If the folder is not writable or the disk is full.
+    UsageError
+        If the file exists and `force` is false.
+    """
+    data = np.ascontiguousarray(as_channels(samples), dtype="<f4")
+    with atomic_path(path, force=force) as temporary:
+        if data.nbytes < WAV_LIMIT_BYTES:
+            from scipy.io import wavfile
+
+            # an open file, so that a full disk raises before the rename
+            with temporary.open("wb") as file:
+                wavfile.write(file, sample_rate, data)
+        else:
+            import soundfile
+
+            soundfile.write(temporary, data, sample_rate, subtype="FLOAT", format="RF64")
+
+
+@contextmanager
+def atomic_path(path: Path | str, *, force: bool = True) -> Iterator[Path]:
+    """Give a temporary file beside `path` that takes its name when the block ends without an error.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made or written, or the disk is full; nothing is left under the final name.
+    UsageError
+        If the file exists and `force` is false.
+    """
+    path = Path(path)
+    refuse_overwrite(path, force=force)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(_why_not_written(path, error)) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _why_not_written(path: Path, error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"{path}: the disk is full; free some space or choose another folder (nothing was left half-written)"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{path}: the folder {path.parent} is not writable; choose another output folder"
+    return f"{path}: could not be written ({error.strerror or error}); choose another output"
+
+
+def refuse_overwrite(path: Path | str, *, force: bool) -> None:
+    """Raise UsageError if `path` exists and `force` is false."""
+    if not force and Path(path).exists():
+        raise UsageError(f"{path}: exists already; give another name or --force")
+
+
+def write_bytes(path: Path | str, data: bytes, *, force: bool = True) -> None:
+    """Write bytes atomically; errors as in `atomic_path`."""
+    with atomic_path(path, force=force) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path | str, text: str, *, force: bool = True) -> None:
+    """Write UTF-8 text atomically; errors as in `atomic_path`."""
+    write_bytes(path, text.encode(), force=force)
+
+
+def write_json(path: Path | str, value: Any, *, force: bool = True) -> None:
+    """Write stable JSON: the keys' own order, nine significant digits, ``null`` for what is not finite."""
+    write_text(path, json_text(value) + "\n", force=force)
+
+
+def json_text(value: Any) -> str:
+    """JSON as every command and stage prints it.
+
+    Examples
+    --------
+    >>> print(json_text({"level_dbfs": float("nan")}))
+    {
+      "level_dbfs": null
+    }
+    """
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """Value of JSON types only: arrays as lists, paths as strings, floats rounded, NaN and infinity as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(f"{float(value):.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return value.as_posix()
+    return value
+
+
+def read_json(path: Path | str) -> Any:
+    """Content of a JSON file.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    AudioFileError
+        If it is not JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file; check the name") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise AudioFileError(f"{path}: not valid JSON ({error}); make it again") from error
+
+
+def sha256_of_file(path: Path | str) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def provenance(*, inputs: Mapping[str, Path] | None = None) -> dict[str, Any]:
+    """Tool version, commit and the hashes of the inputs, for every sidecar and ``--json``."""
+    return {
+        "tapemeasure_version": __version__,
+        "commit": source_commit(),
+        "sha256": {name: sha256_of_file(path) for name, path in (inputs or {}).items()},
+    }
+
+
+@cache
+def source_commit() -> str | None:
+    """Commit of the checkout that the package runs from; None when it was installed from a wheel."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None if answer.returncode == 0 else None

@@ -1,0 +1,52 @@
+"""params.yaml as frozen typed models: one key a stage plus ``devices``."""
+
+from tapemeasure.params.base import ParamsModel
+from tapemeasure.params.devices import (
+    ChowtapeProfile,
+    ChowtapeSettings,
+    DeviceProfile,
+    HardwareProfile,
+    HardwareSettings,
+    IdentityProfile,
+    TapeProfile,
+    TapeSettings,
+)
+from tapemeasure.params.load import Params, load_params, merge_profile, updated_settings
+from tapemeasure.params.stages import (
+    AlignParams,
+    EvaluateParams,
+    HissParams,
+    MeasureParams,
+    PilotParams,
+    ReportParams,
+    SimulateParams,
+    StimuliParams,
+    TrackParams,
+    TrainNonlinearityParams,
+)
+
+__all__ = [
+    "AlignParams",
+    "ChowtapeProfile",
+    "ChowtapeSettings",
+    "DeviceProfile",
+    "EvaluateParams",
+    "HardwareProfile",
+    "HardwareSettings",
+    "HissParams",
+    "IdentityProfile",
+    "MeasureParams",
+    "Params",
+    "ParamsModel",
+    "PilotParams",
+    "ReportParams",
+    "SimulateParams",
+    "StimuliParams",
+    "TapeProfile",
+    "TapeSettings",
+    "TrackParams",
+    "TrainNonlinearityParams",
+    "load_params",
+    "merge_profile",
+    "updated_settings",
+]

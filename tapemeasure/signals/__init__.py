@@ -1,0 +1,1 @@
+"""Test signals, pilots and the timeline that names every segment."""

@@ -1,0 +1,1 @@
+"""Data sets, losses, loops and checkpoints."""
