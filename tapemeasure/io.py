@@ -253,11 +253,14 @@ def sha256_of_file(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def provenance(*, inputs: Mapping[str, Path] | None = None) -> dict[str, Any]:
-    """Tool version, commit and the hashes of the inputs, for every sidecar and ``--json``."""
+def provenance(*, inputs: Mapping[str, Path] | None = None, commit: bool = True) -> dict[str, Any]:
+    """Tool version, commit and the hashes of the inputs, for every sidecar and ``--json``.
+
+    Files that a pipeline hashes leave the commit out, so that equal code and inputs give equal bytes.
+    """
     return {
         "tapemeasure_version": __version__,
-        "commit": source_commit(),
+        **({"commit": source_commit()} if commit else {}),
         "sha256": {name: sha256_of_file(path) for name, path in (inputs or {}).items()},
     }
 

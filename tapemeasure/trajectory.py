@@ -153,9 +153,10 @@ def _load_csv(path: Path) -> DelayTrajectory:
         header = file.readline().strip()
         if header != CSV_HEADER:
             raise SignalError(f"{path}: the header is {header!r}; a delay trajectory has {CSV_HEADER!r}")
-        table = np.loadtxt(file, delimiter=",", ndmin=2)
-    if table.size == 0:
+        rows = [line for line in file if line.strip()]
+    if not rows:
         raise SignalError(f"{path}: no rows below the header; make it again with `tapemeasure track`")
+    table = np.loadtxt(rows, delimiter=",", ndmin=2)
     time = table[:, 0]
     # the span, not one step, because times are rounded in the file
     rate_hz = (len(time) - 1) / (time[-1] - time[0]) if len(time) > 1 else 1.0

@@ -11,7 +11,7 @@ from tapemeasure.params.devices import (
     TapeProfile,
     TapeSettings,
 )
-from tapemeasure.params.load import Params, load_params, merge_profile, updated_settings
+from tapemeasure.params.load import Params, lay_over, load_params, updated_settings, validated
 from tapemeasure.params.stages import (
     AlignParams,
     EvaluateParams,
@@ -46,7 +46,8 @@ __all__ = [
     "TapeSettings",
     "TrackParams",
     "TrainNonlinearityParams",
+    "lay_over",
     "load_params",
-    "merge_profile",
     "updated_settings",
+    "validated",
 ]

@@ -1,7 +1,7 @@
 """Reading params.yaml: a wrong key, type or range is an error that names file, key, value and limit."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -66,20 +66,22 @@ def load_params(path: Path | str = "params.yaml") -> Params:
     return validated(Params, _read_yaml(Path(path)), where=str(path))
 
 
-def merge_profile(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested mapping with the overlay's values laid over the base's.
+def lay_over(settings: MutableMapping[str, Any], overlay: Mapping[str, Any]) -> None:
+    """Change nested settings in place (so that a YAML document keeps its comments): the overlay's values win.
 
     Examples
     --------
-    >>> merge_profile({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+    >>> settings = {"a": {"b": 1, "c": 2}}
+    >>> lay_over(settings, {"a": {"c": 3}})
+    >>> settings
     {'a': {'b': 1, 'c': 3}}
     """
-    merged = dict(base)
     for key, value in overlay.items():
-        below = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[key] = merge_profile(below, value) if both and below is not None else value
-    return merged
+        below = settings.get(key)
+        if isinstance(value, Mapping) and isinstance(below, MutableMapping):
+            lay_over(below, value)
+        else:
+            settings[key] = value
 
 
 def updated_settings(settings: Model, assignments: Iterable[str], *, where: str = "--set") -> Model:
@@ -101,7 +103,7 @@ def updated_settings(settings: Model, assignments: Iterable[str], *, where: str 
             raise ParameterError(f"{where} {assignment}: the value is no YAML ({error})") from error
         for part in reversed(key.split(".")):
             value = {part: value}
-        values = merge_profile(values, value)
+        lay_over(values, value)
     return validated(type(settings), values, where=where)
 
 

@@ -1,0 +1,58 @@
+"""Stage simulate@device: run the stimulus through a computed device, and list the takes that came from outside.
+
+Every later stage goes through data/captures/<device>/takes.json; a device without takes has an empty list with the
+reason, so that the pipeline passes without hardware.
+"""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from stages.common import DATA, run_stage
+from tapemeasure.cli.common import progress_bar
+from tapemeasure.devices.captures import TakeFiles, find_takes
+from tapemeasure.devices.create import create_device
+from tapemeasure.io import provenance, write_audio, write_json
+from tapemeasure.params import DeviceProfile, load_params
+from tapemeasure.signals.stimulus import load_stimulus
+
+STIMULUS = DATA / "stimuli" / "stimulus.wav"
+
+
+def main(device: str) -> None:
+    """Make and list the takes of one device."""
+    params = load_params()
+    profile = params.device(device)
+    folder = DATA / "captures" / device
+    takes = [] if profile.kind == "hardware" else _computed(device, profile, folder, count=params.simulate.takes)
+    takes += [asdict(take) for take in find_takes(Path(profile.capture))]
+    reason = None if takes else f"devices.{device}.capture: {profile.capture} holds no takes"
+    write_json(folder / "takes.json", {"device": device, "kind": profile.kind, "reason": reason, "takes": takes})
+
+
+def _computed(name: str, profile: DeviceProfile, folder: Path, *, count: int) -> list[dict[str, Any]]:
+    stimulus = load_stimulus(STIMULUS.parent)
+    timeline = STIMULUS.with_suffix(".json")
+    takes = []
+    for number in range(count):
+        device = create_device(profile, seed=profile.seed + number if profile.kind == "tape" else None)
+        with progress_bar(f"{name} take {number + 1} of {count}") as progress:
+            capture = device.run(stimulus.samples, sample_rate=stimulus.timeline.sample_rate, progress=progress)
+        output, sidecar = folder / f"take{number}.wav", folder / f"take{number}.json"
+        write_audio(output, capture.samples, sample_rate=capture.sample_rate)
+        if capture.truth is not None:
+            capture.truth.save(folder / f"take{number}_truth.npz")
+        facts = {key: getattr(capture, key) for key in ("device", "settings", "seed", "latency_samples", "warnings")}
+        inputs = {"stimulus": STIMULUS, "timeline": timeline, "output": output}
+        write_json(sidecar, facts | {"details": capture.details} | provenance(inputs=inputs, commit=False))
+        files = TakeFiles(f"take{number}", STIMULUS, output, split=None, timeline=timeline, sidecar=sidecar)
+        takes.append(asdict(files))
+    return takes
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", required=True)
+    arguments = parser.parse_args()
+    run_stage(f"simulate {arguments.device}", lambda: main(arguments.device))
