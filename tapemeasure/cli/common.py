@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from tapemeasure.arrays import Progress, no_progress
 from tapemeasure.io import json_text
+from tapemeasure.params import Params, load_params
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,6 +31,12 @@ def params_option(function: Function) -> Function:
     return click.option(
         "--params", "params_file", default="params.yaml", show_default=True, metavar="FILE", help="Settings to read."
     )(function)
+
+
+def params_or_defaults(ctx: click.Context, params_file: str) -> Params:
+    """Settings of ``--params``; the defaults where it was not given and there is no params.yaml either."""
+    named = ctx.get_parameter_source("params_file") is not ParameterSource.DEFAULT
+    return load_params(params_file) if named or Path(params_file).is_file() else Params()
 
 
 def print_result(result: Mapping[str, Any], *, as_json: bool, rows: Sequence[tuple[str, str]] = ()) -> None:

@@ -16,6 +16,7 @@ from tapemeasure.params.base import (
 )
 
 SampleRate = Literal[44100, 48000, 96000]
+SignalSeconds = Annotated[float, Field(ge=0.05, le=36000.0)]
 
 
 class PilotParams(ParamsModel):
@@ -33,10 +34,15 @@ class ProgrammeParams(ParamsModel):
     """Seconds of programme in each split, and where the user's own audio lies."""
 
     folder: str = "raw/programme"
-    train_s: Seconds = 90.0
-    validation_s: Seconds = 20.0
-    test_s: Seconds = 20.0
+    train_s: SignalSeconds = 90.0
+    validation_s: SignalSeconds = 20.0
+    test_s: SignalSeconds = 20.0
     peak_dbfs: LevelDbfs = -1.0
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of all splits together."""
+        return self.train_s + self.validation_s + self.test_s
 
 
 class SweepParams(ParamsModel):
@@ -44,7 +50,7 @@ class SweepParams(ParamsModel):
 
     start_hz: FrequencyHz = 20.0
     stop_hz: FrequencyHz = 20000.0
-    duration_s: Seconds = 5.0
+    duration_s: SignalSeconds = 5.0
     levels_dbfs: Levels = (-30.0, -18.0, -6.0)
 
     @model_validator(mode="after")
@@ -59,7 +65,7 @@ class StepParams(ParamsModel):
 
     frequencies_hz: Frequencies = (100.0, 1000.0, 10000.0)
     levels_dbfs: Levels = (-60.0, -54.0, -48.0, -42.0, -36.0, -30.0, -24.0, -18.0, -12.0, -6.0, 0.0, 6.0)
-    duration_s: Seconds = 0.5
+    duration_s: SignalSeconds = 0.5
 
 
 class MultitoneParams(ParamsModel):
@@ -67,7 +73,7 @@ class MultitoneParams(ParamsModel):
 
     tones_per_octave: Annotated[int, Field(ge=1, le=24)] = 3
     level_dbfs: LevelDbfs = -12.0
-    duration_s: Seconds = 3.0
+    duration_s: SignalSeconds = 3.0
 
 
 class TwoToneParams(ParamsModel):
@@ -77,7 +83,7 @@ class TwoToneParams(ParamsModel):
         tuple[Annotated[tuple[FrequencyHz, FrequencyHz], Field(strict=False)], ...], Field(strict=False)
     ] = ((60.0, 7000.0), (250.0, 8000.0), (19000.0, 20000.0))
     level_dbfs: LevelDbfs = -12.0
-    duration_s: Seconds = 2.0
+    duration_s: SignalSeconds = 2.0
 
 
 class StimuliParams(ParamsModel):
