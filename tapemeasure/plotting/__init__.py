@@ -1,0 +1,25 @@
+"""Figures from results (matplotlib, no display): every function writes one .png, .svg or .pdf file."""
+
+from tapemeasure.plotting.curves import (
+    Curve,
+    plot_gain_against_level,
+    plot_harmonics,
+    plot_response,
+    plot_spectrum,
+    plot_thd_against_level,
+)
+from tapemeasure.plotting.models import plot_model_errors, plot_training
+from tapemeasure.plotting.trajectory import plot_trajectory, speed_spectrum
+
+__all__ = [
+    "Curve",
+    "plot_gain_against_level",
+    "plot_harmonics",
+    "plot_model_errors",
+    "plot_response",
+    "plot_spectrum",
+    "plot_thd_against_level",
+    "plot_training",
+    "plot_trajectory",
+    "speed_spectrum",
+]

@@ -1,0 +1,133 @@
+"""What all pictures share: size, colours, axes of frequency and level, and the one way to a file.
+
+Colours are Okabe and Ito's set, which people with colour-blindness tell apart; curves differ in dashes as well.
+Equal results give equal bytes: SVG ids come from a fixed salt and no file carries a date.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+from tapemeasure.arrays import FloatArray
+from tapemeasure.errors import UsageError
+from tapemeasure.io import atomic_path, refuse_overwrite
+
+ENDINGS = (".png", ".svg", ".pdf")
+WIDTH_IN = 5.6
+HEIGHT_IN = 3.5
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A6D00", "#56B4E9", "#5B4EA8", "#555555")
+DASHES = ("-", "--", "-.", ":")
+SETTINGS: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.which": "both",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "figure.facecolor": "white",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica", "sans-serif"],
+    "font.size": 10,
+    "grid.alpha": 0.35,
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "savefig.dpi": 160,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "tapemeasure",
+}
+_DATELESS: dict[str, dict[str, Any]] = {
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+    ".png": {"Software": None},
+}
+
+
+@contextmanager
+def picture(
+    path: Path | str, *, title: str, force: bool, height_in: float = HEIGHT_IN, n_rows: int = 1
+) -> Iterator[list[Axes]]:
+    """Axes to draw on, one below the other; the file is written when the block ends without an error.
+
+    Raises
+    ------
+    UsageError
+        If the name does not end in .png, .svg or .pdf, or the file exists and `force` is false; before any drawing.
+    OutputError
+        If it cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in ENDINGS:
+        raise UsageError(f"{path}: a picture ends in .png, .svg or .pdf, not in {suffix!r}; change the name's ending")
+    refuse_overwrite(path, force=force)
+    # no pyplot: a Figure of one's own leaves nothing open behind it
+    with matplotlib.rc_context(SETTINGS):  # type: ignore[arg-type]  # the stub wants literal keys
+        figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = list(np.atleast_1d(figure.subplots(n_rows, 1)))
+        if title:
+            axes[0].set_title(title)
+        yield axes
+        with atomic_path(path, force=force) as temporary:
+            figure.savefig(temporary, format=suffix[1:], metadata=_DATELESS[suffix])
+
+
+def line_style(index: int) -> dict[str, Any]:
+    """Colour and dashes of the curve with this index."""
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
+
+
+def frequency_axis(axes: Axes, *, low_hz: float = 20.0, high_hz: float = 20000.0) -> None:
+    """Make the abscissa logarithmic in Hz, ticks at 1, 2, 5 of each decade."""
+    axes.set_xscale("log")
+    axes.set_xlim(low_hz, high_hz)
+    decades = 10.0 ** np.arange(-3, 6)
+    ticks = np.sort(np.concatenate([decades, 2 * decades, 5 * decades]))
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low_hz <= tick <= high_hz]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda hz, _: f"{hz / 1000:g}k" if hz >= 1000 else f"{hz:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("frequency / Hz")
+
+
+def percent_axis(axes: Axes) -> None:
+    """Make the ordinate logarithmic with plain numbers (0.1, 1, 10) as ticks."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def finite_limits(values: FloatArray, *, smallest_span: float, margin: float = 0.08) -> tuple[float, float] | None:
+    """Limits of an axis that holds all finite values, at least `smallest_span` apart; None without any."""
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return None
+    low, high = float(finite.min()), float(finite.max())
+    missing = max(0.0, smallest_span - (high - low)) / 2
+    room = margin * max(high - low, smallest_span)
+    return low - missing - room, high + missing + room
+
+
+def say_empty(axes: Axes, text: str = "not measured") -> None:
+    """Write into axes that have nothing to show why they are empty."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#555555")
+
+
+def legend(axes: Axes) -> None:
+    """Write the legend above the picture, where it hides no data, if a curve has a name; each name once."""
+    handles, labels = axes.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure = axes.get_figure(root=True)
+    if unique and figure is not None:
+        columns = 5 if sum(map(len, unique)) < 40 else 3
+        figure.legend(list(unique.values()), list(unique), loc="outside upper right", ncols=columns, handlelength=2.4)
