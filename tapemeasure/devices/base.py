@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tapemeasure.arrays import FloatArray, Progress, no_progress
+import numpy as np
+
+from tapemeasure.arrays import FloatArray, Progress, as_channels, no_progress
+from tapemeasure.errors import SignalError
 from tapemeasure.trajectory import DelayTrajectory
 
 
@@ -64,3 +67,27 @@ class Device(Protocol):
         MissingDependencyError
             If an optional package or plug-in is needed and not there.
         """
+
+
+def checked_stimulus(stimulus: FloatArray) -> FloatArray:
+    """Stimulus as (n_samples, n_channels) float64.
+
+    Raises
+    ------
+    SignalError
+        If it has no samples, more than two dimensions, or NaN or infinite samples.
+    """
+    try:
+        samples = as_channels(stimulus)
+    except ValueError as error:
+        raise SignalError(f"stimulus: {error}") from error
+    if samples.size == 0:
+        raise SignalError("stimulus: it holds 0 samples; give at least one")
+    bad = ~np.isfinite(samples)
+    if bad.any():
+        first, channel = (int(index) for index in np.argwhere(bad)[0])
+        raise SignalError(
+            f"stimulus: {int(bad.sum())} samples are NaN or infinite, the first is sample {first} of channel "
+            f"{channel + 1}; make the stimulus again"
+        )
+    return samples

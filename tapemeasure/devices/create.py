@@ -1,0 +1,36 @@
+"""The device that a profile of params.yaml describes."""
+
+from tapemeasure.devices.base import Device
+from tapemeasure.params import ChowtapeProfile, DeviceProfile, HardwareProfile, TapeProfile
+
+
+def create_device(profile: DeviceProfile, *, seed: int | None = None) -> Device:
+    """Device of a profile; nothing is opened before it runs.
+
+    Parameters
+    ----------
+    profile : DeviceProfile
+        An entry of ``devices`` in params.yaml.
+    seed : int, optional
+        In place of the profile's own seed; devices without a seed ignore it.
+
+    Raises
+    ------
+    DeviceError, MissingDependencyError
+        If the device cannot be had on this machine.
+    """
+    if isinstance(profile, TapeProfile):
+        from tapemeasure.devices.tape import TapeDevice
+
+        return TapeDevice(profile.settings, seed=profile.seed if seed is None else seed)
+    if isinstance(profile, ChowtapeProfile):
+        from tapemeasure.devices.chowtape import ChowtapeDevice
+
+        return ChowtapeDevice(profile.settings)
+    if isinstance(profile, HardwareProfile):
+        from tapemeasure.devices.hardware import HardwareDevice
+
+        return HardwareDevice(profile.settings)
+    from tapemeasure.devices.identity import IdentityDevice
+
+    return IdentityDevice()
