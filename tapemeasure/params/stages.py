@@ -142,15 +142,15 @@ class TrainNonlinearityParams(ParamsModel):
 
     seed: Seed = 1
     threads: Threads = 1
-    hidden_size: Annotated[int, Field(ge=1, le=512)] = 16
-    batch_size: Annotated[int, Field(ge=1, le=512)] = 32
-    segment_s: Seconds = 1.0
+    hidden_size: Annotated[int, Field(ge=1, le=512)] = 24
+    batch_size: Annotated[int, Field(ge=1, le=512)] = 64
+    segment_s: Seconds = 0.5
     warm_up_samples: Annotated[int, Field(ge=0, le=65536)] = 1024
-    update_samples: Annotated[int, Field(ge=16, le=65536)] = 1024
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 5e-3
+    update_samples: Annotated[int, Field(ge=16, le=65536)] = 512
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.03
     clip_gradient_norm: Annotated[float, Field(gt=0.0)] = 1.0
-    max_epochs: Annotated[int, Field(ge=1, le=100000)] = 30
-    patience_epochs: Annotated[int, Field(ge=1, le=100000)] = 30
+    max_epochs: Annotated[int, Field(ge=1, le=100000)] = 7
+    patience_epochs: Annotated[int, Field(ge=1, le=100000)] = 7
     loss: Literal["esr", "dc_blocked_esr"] = "esr"
     skip: bool = True
 
