@@ -1,0 +1,217 @@
+"""A real machine on a sound card: play the stimulus, record what comes back, and note everything that went wrong.
+
+Playing and recording run at once in one full-duplex stream (three-head machines). The callback of our own notes the
+position of every over- and underflow, which PortAudio's blocking calls do not tell; audio goes to disk as it comes.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tapemeasure.arrays import FloatArray, Progress, as_channels, no_progress
+from tapemeasure.devices.base import Capture
+from tapemeasure.devices.recording import Recording, recording_facts
+from tapemeasure.devices.sound_cards import Connection, SoundCard, find_connection, list_sound_cards, portaudio
+from tapemeasure.devices.stream import Player, open_stream, plausible_latency_s, play
+from tapemeasure.devices.take_writer import TakeWriter
+from tapemeasure.errors import DeviceError, MismatchError, SignalError
+from tapemeasure.io import read_audio
+from tapemeasure.params import HardwareSettings
+from tapemeasure.units import amplitude_from_db, db_from_amplitude
+
+
+@dataclass(frozen=True)
+class HardwareDevice:
+    """A machine between the outputs and the inputs of a sound card.
+
+    Parameters
+    ----------
+    settings : HardwareSettings
+        Which card, which channels (from 1), sample rate in Hz, level in dB, tail in seconds.
+    """
+
+    settings: HardwareSettings
+
+    @property
+    def name(self) -> str:
+        """Kind of device."""
+        return "hardware"
+
+    def connect(self) -> Connection:
+        """Find the sound card and check that it takes the settings; nothing is played.
+
+        Raises
+        ------
+        DeviceError
+            If the card is missing, ambiguous, has too few channels or refuses the format.
+        MissingDependencyError
+            If PortAudio is not installed.
+        """
+        sounddevice = portaudio()
+        settings = self.settings
+        connection = find_connection(list_sound_cards(), match=settings.match, host_api=settings.host_api)
+        _check_channels(connection.output, settings.output_channels, "output", connection.output.output_channels)
+        _check_channels(connection.input, settings.input_channels, "input", connection.input.input_channels)
+        for check, card, channels in (
+            (sounddevice.check_output_settings, connection.output, settings.output_channels),
+            (sounddevice.check_input_settings, connection.input, settings.input_channels),
+        ):
+            try:
+                check(device=card.index, channels=max(channels), dtype="float32", samplerate=settings.sample_rate)
+            except sounddevice.PortAudioError as error:
+                raise DeviceError(_refusal(card, settings.sample_rate, error)) from error
+        return connection
+
+    def played(self, stimulus: FloatArray, *, sample_rate: int) -> FloatArray:
+        """The stimulus as it leaves the card: at the profile's level, rounded to float32.
+
+        Parameters
+        ----------
+        stimulus : ndarray, shape (n_samples, n_channels)
+            One channel for each of the settings' output channels.
+        sample_rate : int
+            Hz; must be that of the settings.
+
+        Raises
+        ------
+        SignalError
+            If it is empty, not finite, has another number of channels, or would clip at this level.
+        MismatchError
+            If its sample rate is not the device's.
+        """
+        settings = self.settings
+        samples = as_channels(stimulus)
+        if sample_rate != settings.sample_rate:
+            raise MismatchError(
+                f"the stimulus is {sample_rate} Hz, the device is set to {settings.sample_rate} Hz; make the stimulus "
+                "at that rate (stimuli.sample_rate) or change the device's sample_rate"
+            )
+        if samples.size == 0 or not np.isfinite(samples).all():
+            raise SignalError("the stimulus is empty or holds NaN or infinite samples; make it again")
+        if samples.shape[1] != len(settings.output_channels):
+            raise SignalError(
+                f"the stimulus has {samples.shape[1]} channels, output_channels names {len(settings.output_channels)}; "
+                "name one output channel for each"
+            )
+        scaled = samples * amplitude_from_db(settings.level_db)
+        peak = float(np.abs(scaled).max())
+        if peak > 1.0 + 1e-6:
+            limit_db = settings.level_db - db_from_amplitude(peak)
+            raise SignalError(
+                f"at level_db {settings.level_db:g} the stimulus peaks at {db_from_amplitude(peak):+.2f} dBFS and "
+                f"the card would clip; give at most {limit_db:.1f} dB"
+            )
+        # PortAudio's own clipping is off, so nothing may exceed full scale by a rounding error
+        return np.clip(scaled, -1.0, 1.0).astype(np.float32).astype(np.float64)
+
+    def record(
+        self, played: FloatArray, *, connection: Connection, path: Path, progress: Progress = no_progress
+    ) -> Recording:
+        """Play and record to a new file.
+
+        Parameters
+        ----------
+        played : ndarray, shape (n_samples, n_channels)
+            What `played` returned.
+        connection : Connection
+            What `connect` returned.
+        path : path
+            File to make; readable at any moment while it grows.
+        progress : callable
+            Takes the completed fraction.
+
+        Returns
+        -------
+        Recording
+            Also when it ended early (Ctrl-C, device gone, disk full): then `stopped_early` tells why, and what was
+            recorded until then is in the file.
+
+        Raises
+        ------
+        DeviceError
+            If the stream cannot be opened; then there is no file.
+        OutputError
+            If the file cannot be made.
+        """
+        settings = self.settings
+        total = len(played) + round(settings.tail_s * settings.sample_rate)
+        writer = TakeWriter(
+            path,
+            sample_rate=settings.sample_rate,
+            n_channels=len(settings.input_channels),
+            expected_samples=total,
+        )
+        player = Player(played.astype(np.float32), settings, total=total, put=writer.put)
+        reason: str | None = None
+        stream_sample_rate, latency_s = float("nan"), None
+        try:
+            stream = _open(player, settings, connection)
+            stream_sample_rate, latency_s = float(stream.samplerate), plausible_latency_s(stream.latency)
+            reason = play(stream, player, writer, progress)
+        finally:
+            writer.close()
+            if writer.meter.n_samples == 0:
+                path.unlink(missing_ok=True)
+        meter = writer.meter
+        if reason is None and writer.error is not None:
+            reason = f"{path.parent}: {writer.error.strerror or writer.error}; free some space"
+        return Recording(
+            path=path,
+            connection=connection,
+            sample_rate=settings.sample_rate,
+            stream_sample_rate=stream_sample_rate,
+            length_samples=meter.n_samples,
+            planned_samples=total,
+            reported_latency_s=latency_s,
+            peak_dbfs=meter.peak_dbfs,
+            rms_dbfs=meter.rms_dbfs,
+            xruns=tuple(player.xruns),
+            clipped_runs=tuple(meter.clipped_runs),
+            clipped_runs_total=meter.clipped_runs_total,
+            stopped_early=reason,
+        )
+
+    def run(self, stimulus: FloatArray, *, sample_rate: int, progress: Progress = no_progress) -> Capture:
+        """Play a stimulus and return what comes back; see `tapemeasure.devices.base.Device.run`."""
+        played = self.played(stimulus, sample_rate=sample_rate)
+        connection = self.connect()
+        with tempfile.TemporaryDirectory() as folder:
+            recording = self.record(played, connection=connection, path=Path(folder) / "take.wav", progress=progress)
+            if recording.stopped_early is not None:
+                raise DeviceError(f"the recording stopped early: {recording.stopped_early}")
+            samples, _ = read_audio(recording.path)
+        return Capture(
+            samples=samples,
+            sample_rate=sample_rate,
+            device=self.name,
+            settings=self.settings.model_dump(mode="json"),
+            warnings=recording.warnings,
+            details=recording_facts(recording),
+        )
+
+
+def _check_channels(card: SoundCard, channels: tuple[int, ...], direction: str, available: int) -> None:
+    if max(channels) > available:
+        raise DeviceError(
+            f"{direction}_channels {list(channels)}: {card} has {available} {direction} channels; correct the device's "
+            f"{direction}_channels"
+        )
+    if len(set(channels)) != len(channels):
+        raise DeviceError(f"{direction}_channels {list(channels)}: a channel is named twice; name each once")
+
+
+def _open(player: Player, settings: HardwareSettings, connection: Connection) -> Any:
+    try:
+        return open_stream(player, settings, connection)
+    except portaudio().PortAudioError as error:
+        raise DeviceError(_refusal(connection.input, settings.sample_rate, error)) from error
+
+
+def _refusal(card: SoundCard, sample_rate: int, error: Exception) -> str:
+    hint = "another program may hold the card: close it"
+    if "sample rate" in str(error).lower():
+        hint = f"its own rate is {card.default_sample_rate} Hz: set the card to {sample_rate} Hz, or change sample_rate"
+    return f"{card} refuses {sample_rate} Hz float32 ({error}); {hint}"
