@@ -1,0 +1,171 @@
+"""Gain and harmonic distortion against level, from sines stepped in level."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tapemeasure.arrays import FloatArray
+from tapemeasure.dsp.spectra import tone_amplitudes
+from tapemeasure.errors import MismatchError, ParameterError, SignalError
+
+MAX_ORDER = 9
+HIDDEN_DB = 6.0
+"""A reading less than this above its noise is not told."""
+_THD_SIGMAS = 3.0
+_PROBE_PERIODS = (-14.0, -10.0, -6.0, 6.0, 10.0, 14.0)
+"""Where the noise beside a harmonic is read, in periods of the record away from it."""
+
+
+@dataclass(frozen=True)
+class ToneDistortion:
+    """One sine through the device; amplitudes are peak values, full scale = 1.0.
+
+    Parameters
+    ----------
+    frequency_hz : float
+        Of the fundamental.
+    stimulus_amplitude, output_amplitude : float
+        Of the fundamental.
+    harmonic_amplitudes : ndarray, shape (N - 1,)
+        Output's orders 2..N; NaN above half the sample rate.
+    noise_amplitudes : ndarray, shape (N,)
+        Rms amplitude that noise alone would read at orders 1..N; NaN above half the sample rate.
+    """
+
+    frequency_hz: float
+    stimulus_amplitude: float
+    output_amplitude: float
+    harmonic_amplitudes: FloatArray
+    noise_amplitudes: FloatArray
+
+
+@dataclass(frozen=True)
+class DistortionVsLevel:
+    """Gain and distortion of one frequency against level; see the schema in `tapemeasure.analysis.take`."""
+
+    frequency_hz: float
+    level_dbfs: FloatArray
+    output_dbfs: FloatArray
+    gain_db: FloatArray
+    thd_pct: FloatArray
+    thd_floor_pct: FloatArray
+    harmonics_db: FloatArray
+
+
+def tone_distortion(
+    stimulus: FloatArray, output: FloatArray, *, sample_rate: int, frequency_hz: float, harmonics: int = 5
+) -> ToneDistortion:
+    """Amplitudes of a steady sine's fundamental and harmonics, and of the noise beside them.
+
+    Parameters
+    ----------
+    stimulus, output : ndarray, shape (n_samples,)
+        The steady part of the tone (no fades), the output's delay undone.
+    sample_rate : int
+        Hz.
+    frequency_hz : float
+        Of the tone played.
+    harmonics : int
+        Highest order, 2..9; orders above half the sample rate are left out.
+
+    Raises
+    ------
+    ParameterError
+        If `harmonics` is outside 2..9.
+    MismatchError
+        If the lengths differ.
+    SignalError
+        If the record holds fewer than 20 periods of the tone, or the stimulus does not hold the tone.
+
+    Notes
+    -----
+    Windowed least squares at the known frequencies (no leakage between them); exact for a steady tone. Noise is the
+    rms of the amplitudes read at six frequencies 6 to 14 periods of the record beside each harmonic: a hum line on a
+    harmonic itself counts as harmonic.
+    """
+    if not 2 <= harmonics <= MAX_ORDER:
+        raise ParameterError(f"harmonics = {harmonics}; give a highest order from 2 to {MAX_ORDER}")
+    if len(stimulus) != len(output):
+        raise MismatchError(f"tone: stimulus {len(stimulus)} samples, output {len(output)}; align the output first")
+    periods = len(stimulus) * frequency_hz / sample_rate
+    if periods < 20.0:
+        raise SignalError(f"tone: {periods:.1f} periods of {frequency_hz:g} Hz; at least 20 are needed, play it longer")
+    played = float(np.abs(tone_amplitudes(stimulus, sample_rate=sample_rate, frequencies_hz=[frequency_hz])[0]))
+    if played < 0.5 * np.sqrt(2.0 * np.mean(np.square(stimulus))) or played == 0.0:
+        raise SignalError(f"tone: the stimulus is not a sine of {frequency_hz:g} Hz there; check the timeline")
+    orders = np.arange(1, harmonics + 1)
+    inside = orders * frequency_hz < 0.49 * sample_rate
+    heard = np.full(harmonics, np.nan)
+    noise = np.full(harmonics, np.nan)
+    tones_hz = [float(order) * frequency_hz for order in orders[inside]]
+    heard[inside] = np.abs(tone_amplitudes(output, sample_rate=sample_rate, frequencies_hz=tones_hz))
+    noise[inside] = [_noise_beside(output, tone_hz, tones_hz, sample_rate=sample_rate) for tone_hz in tones_hz]
+    return ToneDistortion(frequency_hz, played, float(heard[0]), heard[1:], noise)
+
+
+def _noise_beside(output: FloatArray, tone_hz: float, tones_hz: list[float], *, sample_rate: int) -> float:
+    """Rms amplitude read just beside a tone while all tones are fitted too."""
+    step_hz = sample_rate / len(output)
+    probes = [tone_hz + periods * step_hz for periods in _PROBE_PERIODS]
+    nearest = [min(abs(probe - tone) for tone in [0.0, *tones_hz]) for probe in probes]
+    usable = [
+        probe
+        for probe, distance in zip(probes, nearest, strict=True)
+        if probe > 0.0 and distance >= 2.0 * step_hz and probe < 0.5 * sample_rate
+    ]
+    read = tone_amplitudes(output, sample_rate=sample_rate, frequencies_hz=[*tones_hz, *usable])[len(tones_hz) :]
+    return float(np.sqrt(np.mean(np.abs(read) ** 2))) if usable else float("nan")
+
+
+def distortion_vs_level(steps: Sequence[ToneDistortion]) -> DistortionVsLevel:
+    """Gain, THD and harmonics of one frequency against level, noise told apart.
+
+    Parameters
+    ----------
+    steps : sequence of ToneDistortion
+        All of one frequency, in any order of level.
+
+    Raises
+    ------
+    SignalError
+        If there is no step, or their frequencies differ.
+
+    Notes
+    -----
+    THD is ``sqrt(sum(A_m^2 - noise_m^2)) / A_1`` over the orders 2..N below half the sample rate. It is NaN where it
+    does not exceed what noise alone would read by three times that noise's own scatter.
+
+    References
+    ----------
+    IEC 60268-3 (total harmonic distortion against the fundamental).
+    """
+    frequencies = {step.frequency_hz for step in steps}
+    if len(frequencies) != 1:
+        raise SignalError(f"distortion: steps of {len(frequencies)} frequencies; give those of one frequency")
+    ordered = sorted(steps, key=lambda step: step.stimulus_amplitude)
+    played = np.array([step.stimulus_amplitude for step in ordered])
+    heard = np.array([step.output_amplitude for step in ordered])
+    harmonics = np.array([step.harmonic_amplitudes for step in ordered])
+    noise = np.array([step.noise_amplitudes for step in ordered])
+    above = 10.0 ** (HIDDEN_DB / 20.0)
+    fundamental = np.where(heard > above * noise[:, 0], heard, np.nan)
+    measured = np.isfinite(harmonics)
+    noise_power = np.sum(np.square(np.where(measured, noise[:, 1:], 0.0)), axis=1)
+    power = np.sum(np.square(np.where(measured, harmonics, 0.0)), axis=1)
+    n_orders = np.sum(measured, axis=1)
+    # the power of n complex Gaussian amplitudes scatters by 1 / sqrt(n) of itself
+    told_thd = (n_orders > 0) & (power > noise_power * (1.0 + _THD_SIGMAS / np.sqrt(np.maximum(n_orders, 1))))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        floor = np.where(n_orders > 0, np.sqrt(noise_power) / fundamental, np.nan)
+        thd = np.where(told_thd, np.sqrt(np.maximum(power - noise_power, 0.0)) / fundamental, np.nan)
+        told = np.where(harmonics > above * noise[:, 1:], harmonics, np.nan)
+        return DistortionVsLevel(
+            frequency_hz=frequencies.pop(),
+            level_dbfs=20.0 * np.log10(played),
+            output_dbfs=20.0 * np.log10(fundamental),
+            gain_db=20.0 * np.log10(fundamental / played),
+            thd_pct=100.0 * thd,
+            thd_floor_pct=100.0 * floor,
+            harmonics_db=20.0 * np.log10(told / fundamental[:, np.newaxis]),
+        )

@@ -1,0 +1,299 @@
+"""Everything that one whole take tells: response, harmonics, distortion against level, noise.
+
+A take is a stimulus and the device's output *after its delay was undone* (sample n of both belongs together).
+`measure_take` gathers what the take allows; what it does not allow is None (or an empty list), never a guess.
+
+`TakeMeasurement.as_dict` is the JSON of the stage and the command ``measure``. Arrays are lists; NaN is ``null`` and
+means "not measurable here". All levels are relative to full scale = 1.0: ``*_dbfs`` of a noise is its rms (a
+full-scale sine reads -3.01), ``level_dbfs`` of a sweep, a tone or a step is its PEAK amplitude (a full-scale sine
+reads 0), as in the timeline::
+
+    sample_rate        int, Hz
+    duration_s         float, length of the take
+    channel            int, measured channel, from 0
+    response           Response or null: the one to draw first; the sweep whose level is nearest to -20 dBFS,
+                       else the response from the programme
+    sweep_response     list of Response, one a sweep, by rising level
+      source           "sweep" or "programme"
+      name             segment of the timeline, or "programme"
+      level_dbfs       float or null (programme): peak level of the stimulus
+      frequency_hz     [n], 48 points an octave
+      magnitude_db     [n], gain of the fundamental: output / stimulus
+      phase_deg        [n], unwrapped, output relative to stimulus
+      sigma_db         [n], standard uncertainty of magnitude_db
+      gain_db          float or null: magnitude at 1 kHz
+      low_3db_hz       float or null: lower frequency where the gain is 3 dB below that at 1 kHz (null: not reached)
+      high_3db_hz      float or null: the upper one
+    harmonic_response  list of HarmonicResponse, orders 2..N of every sweep, by rising level, then order
+      name             segment of the timeline
+      level_dbfs       float, peak level of the stimulus
+      order            int
+      frequency_hz     [n], of the FUNDAMENTAL, 24 points an octave
+      magnitude_db     [n], harmonic relative to the fundamental of the output; null where hidden in noise
+      floor_db         [n], the noise floor of that reading, same reference
+    thd_vs_level       list of DistortionVsLevel, one a frequency of the stepped sines, by rising frequency
+      frequency_hz     float
+      level_dbfs       [n], peak level of the stimulus, rising
+      output_dbfs      [n], peak level of the output's fundamental
+      gain_db          [n], output / stimulus, fundamental; null where hidden in noise
+      thd_pct          [n], harmonics 2..N against the fundamental, noise subtracted; null where hidden in noise
+      thd_floor_pct    [n], what noise alone would read
+      harmonics_db     [n][N-1], orders 2..N relative to the fundamental; null where hidden or above Nyquist
+    noise              Noise or null (no silence in the stimulus)
+      level_dbfs               float, rms of the output in the silences, without its mean value
+      level_above_200hz_dbfs   float
+      level_a_dbfs             float, A-weighted rms
+      level_468_dbfs           float, ITU-R 468 curve, rms (not quasi-peak)
+      dc_dbfs                  float or null, mean value
+      hum_50hz_dbfs            float or null: sum of the lines found at 50, 100, ... 500 Hz
+      hum_60hz_dbfs            float or null: the same for 60 Hz
+      hum_lines                list of {frequency_hz, level_dbfs}: every line found, of both combs
+      duration_s               float, of the silences together
+      frequency_hz             [n]
+      density_dbfs_per_hz      [n], power density (median over windows), one-sided
+      third_octave_hz          [m], nominal band centres
+      third_octave_dbfs        [m], level in each band; null where the window cannot resolve it
+    silences           list of {start_s, end_s}: where the noise was read, on the time axis of the stimulus
+    warnings           list of str, for the reader
+    delay              filled by the caller (stage or command) from the delay trajectory, or null
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tapemeasure.analysis.distortion import DistortionVsLevel, ToneDistortion, distortion_vs_level, tone_distortion
+from tapemeasure.analysis.harmonics import HarmonicResponse, harmonic_responses
+from tapemeasure.analysis.noise import Noise, measure_noise
+from tapemeasure.analysis.response import Response, programme_response, sweep_response
+from tapemeasure.analysis.silence import Silence, find_silences, no_silence_text
+from tapemeasure.analysis.sweep import SweepImpulses, deconvolve_sweep
+from tapemeasure.arrays import FloatArray, as_channels
+from tapemeasure.errors import MismatchError, SignalError
+from tapemeasure.signals.sweeps import sweep_of_segment
+from tapemeasure.signals.timeline import Segment, Timeline
+from tapemeasure.units import db_from_amplitude
+
+PREFERRED_LEVEL_DBFS = -20.0
+SWEEP_TAIL_S = 0.5
+STEP_MARGIN_S = 0.05
+
+
+@dataclass(frozen=True)
+class TakeMeasurement:
+    """What one take allows to be measured; fields and units as in the module's schema."""
+
+    sample_rate: int
+    duration_s: float
+    channel: int
+    response: Response | None
+    sweep_response: tuple[Response, ...]
+    harmonic_response: tuple[HarmonicResponse, ...]
+    thd_vs_level: tuple[DistortionVsLevel, ...]
+    noise: Noise | None
+    silences: tuple[Silence, ...]
+    warnings: tuple[str, ...]
+
+    def as_dict(self, *, delay: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Plain values in the order of the module's schema, with the caller's `delay` figures at the end."""
+        return {**asdict(self), "delay": None if delay is None else dict(delay)}
+
+
+def measure_take(
+    stimulus: FloatArray,
+    aligned_output: FloatArray,
+    *,
+    sample_rate: int,
+    timeline: Timeline | None = None,
+    channel: int = 0,
+    harmonics: int = 5,
+    smoothing_octaves: float = 1.0 / 12.0,
+    silence_dbfs: float = -60.0,
+    guard_s: float = 0.15,
+    min_length_s: float = 0.5,
+) -> TakeMeasurement:
+    """Response, harmonics, distortion against level and noise of a take, as far as it allows them.
+
+    Parameters
+    ----------
+    stimulus, aligned_output : ndarray, shape (n_samples,) or (n_samples, n_channels)
+        What was played, and what came back with its delay undone (see `tapemeasure.delay.apply`).
+    sample_rate : int
+        Hz.
+    timeline : Timeline, optional
+        Names the sweeps and the stepped sines. Without it the response comes from the whole take as programme.
+    channel : int
+        Measured channel, from 0.
+    harmonics : int
+        Highest order of harmonics, 2..9.
+    smoothing_octaves : float
+        Of the responses; 0 for none.
+    silence_dbfs, guard_s, min_length_s : float
+        What counts as silence of the stimulus, as in `tapemeasure.analysis.silence.find_silences`.
+
+    Raises
+    ------
+    MismatchError
+        If lengths or sample rates of stimulus, output and timeline differ.
+    SignalError
+        If the channel is missing, or the output is all zeros.
+
+    Notes
+    -----
+    Noise is read from the aligned output. Undoing a wow of milliseconds smears hum that did not come off the tape:
+    `tapemeasure.analysis.hiss.measure_hiss` reads it from the output as captured.
+    """
+    played, heard = _one_channel(stimulus, aligned_output, channel=channel)
+    _check_timeline(timeline, sample_rate=sample_rate, length_samples=len(played))
+    warnings: list[str] = []
+    responses, orders = _sweeps(
+        played, heard, timeline, harmonics=harmonics, smoothing_octaves=smoothing_octaves, warnings=warnings
+    )
+    response = _preferred(responses)
+    if response is None:
+        response = _from_programme(
+            played, heard, sample_rate=sample_rate, smoothing_octaves=smoothing_octaves, warnings=warnings
+        )
+    steps = [] if timeline is None else timeline.of_kind("step")
+    finding = {"silence_dbfs": silence_dbfs, "guard_s": guard_s, "min_length_s": min_length_s}
+    silences = find_silences(played, sample_rate=sample_rate, **finding)
+    if not silences:
+        warnings.append(f"no noise level: {no_silence_text(played, sample_rate=sample_rate, **finding)}")
+    return TakeMeasurement(
+        sample_rate=sample_rate,
+        duration_s=len(played) / sample_rate,
+        channel=channel,
+        response=response,
+        sweep_response=tuple(responses),
+        harmonic_response=tuple(orders),
+        thd_vs_level=_thd_vs_level(
+            played, heard, steps, sample_rate=sample_rate, harmonics=harmonics, warnings=warnings
+        ),
+        noise=_noise(heard, silences, sample_rate=sample_rate),
+        silences=silences,
+        warnings=tuple(warnings),
+    )
+
+
+def _one_channel(stimulus: FloatArray, output: FloatArray, *, channel: int) -> tuple[FloatArray, FloatArray]:
+    played, heard = as_channels(stimulus), as_channels(output)
+    for name, samples in (("stimulus", played), ("output", heard)):
+        if not 0 <= channel < samples.shape[1]:
+            raise SignalError(f"{name} has {samples.shape[1]} channel(s), channel {channel + 1} was asked for")
+    if len(played) != len(heard):
+        raise MismatchError(f"stimulus has {len(played)} samples, output {len(heard)}; align the output first")
+    if not np.any(heard[:, channel]):
+        raise SignalError("the output is all zeros; check the cable, the level and the channel")
+    return played[:, channel], heard[:, channel]
+
+
+def _check_timeline(timeline: Timeline | None, *, sample_rate: int, length_samples: int) -> None:
+    if timeline is None:
+        return
+    if timeline.sample_rate != sample_rate:
+        raise MismatchError(
+            f"the timeline is for {timeline.sample_rate} Hz, the take is {sample_rate} Hz; resample the take"
+        )
+    if timeline.length_samples != length_samples:
+        raise MismatchError(
+            f"the timeline is for {timeline.length_samples} samples, the stimulus has {length_samples}; "
+            "give the timeline that belongs to it"
+        )
+
+
+def _sweeps(
+    played: FloatArray,
+    heard: FloatArray,
+    timeline: Timeline | None,
+    *,
+    harmonics: int,
+    smoothing_octaves: float,
+    warnings: list[str],
+) -> tuple[list[Response], list[HarmonicResponse]]:
+    """Response and harmonics of every sweep, by rising level."""
+    responses: list[Response] = []
+    orders: list[HarmonicResponse] = []
+    if timeline is None:
+        return responses, orders
+    for segment in timeline.of_kind("sweep"):
+        level_dbfs = db_from_amplitude(float(np.max(np.abs(segment.cut(played)))))
+        try:
+            impulses = _impulses(played, heard, segment, timeline)
+        except SignalError as error:
+            warnings.append(f"{segment.name}: {error}")
+            continue
+        responses.append(
+            sweep_response(impulses, smoothing_octaves=smoothing_octaves, name=segment.name, level_dbfs=level_dbfs)
+        )
+        orders += harmonic_responses(
+            impulses,
+            harmonics=harmonics,
+            smoothing_octaves=smoothing_octaves,
+            name=segment.name,
+            level_dbfs=level_dbfs,
+        )
+    responses.sort(key=lambda found: found.level_dbfs or 0.0)
+    orders.sort(key=lambda found: (found.level_dbfs, found.order))
+    return responses, orders
+
+
+def _preferred(responses: list[Response]) -> Response | None:
+    return min(responses, key=lambda found: abs((found.level_dbfs or 0.0) - PREFERRED_LEVEL_DBFS), default=None)
+
+
+def _impulses(played: FloatArray, heard: FloatArray, segment: Segment, timeline: Timeline) -> SweepImpulses:
+    """Deconvolved sweep with as much of the pause behind it as there is, at most half a second."""
+    later = [other.start_samples for other in timeline.segments if other.start_samples >= segment.stop_samples]
+    stop = min([segment.stop_samples + round(SWEEP_TAIL_S * timeline.sample_rate), len(played), *later])
+    cut = slice(segment.start_samples, stop)
+    sweep = sweep_of_segment(segment, sample_rate=timeline.sample_rate)
+    return deconvolve_sweep(played[cut], heard[cut], sample_rate=timeline.sample_rate, sweep=sweep)
+
+
+def _from_programme(
+    played: FloatArray, heard: FloatArray, *, sample_rate: int, smoothing_octaves: float, warnings: list[str]
+) -> Response | None:
+    # an output that was recorded too short is zero where its alignment had nothing to read
+    recorded = np.flatnonzero(heard)
+    part = slice(int(recorded[0]), int(recorded[-1]) + 1)
+    try:
+        return programme_response(
+            played[part], heard[part], sample_rate=sample_rate, smoothing_octaves=smoothing_octaves
+        )
+    except SignalError as error:
+        warnings.append(f"no response: {error}")
+        return None
+
+
+def _thd_vs_level(
+    played: FloatArray,
+    heard: FloatArray,
+    steps: list[Segment],
+    *,
+    sample_rate: int,
+    harmonics: int,
+    warnings: list[str],
+) -> tuple[DistortionVsLevel, ...]:
+    margin = round(STEP_MARGIN_S * sample_rate)
+    tones: dict[float, list[ToneDistortion]] = {}
+    for segment in steps:
+        steady = slice(segment.start_samples + margin, segment.stop_samples - margin)
+        frequency_hz = segment.frequencies_hz[0]
+        try:
+            tone = tone_distortion(
+                played[steady], heard[steady], sample_rate=sample_rate, frequency_hz=frequency_hz, harmonics=harmonics
+            )
+        except SignalError as error:
+            warnings.append(f"{segment.name}: {error}")
+            continue
+        tones.setdefault(frequency_hz, []).append(tone)
+    return tuple(distortion_vs_level(tones[frequency_hz]) for frequency_hz in sorted(tones))
+
+
+def _noise(heard: FloatArray, silences: tuple[Silence, ...], *, sample_rate: int) -> Noise | None:
+    if not silences:
+        return None
+    cuts = [heard[round(silence.start_s * sample_rate) : round(silence.end_s * sample_rate)] for silence in silences]
+    return measure_noise(cuts, sample_rate=sample_rate)

@@ -1,0 +1,192 @@
+"""``tapemeasure measure``: response, distortion, noise and delay of one take or of a folder of takes."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tapemeasure.cli.common import force_option, json_option, print_result, warn
+from tapemeasure.cli.measure_table import take_rows
+from tapemeasure.cli.pair import pair_trajectory, read_pair, require_channel
+from tapemeasure.errors import SignalError, TapeMeasureError, UsageError
+from tapemeasure.io import provenance, refuse_overwrite, write_json
+
+INPUT_END, OUTPUT_END = "_input.wav", "_output.wav"
+PICTURE_ENDINGS = (".png", ".svg", ".pdf")
+
+
+@dataclass(frozen=True)
+class _Options:
+    timeline: str | None
+    trajectory: str | None
+    aligned: bool
+    pilot: str
+    channel: int
+    harmonics: int
+    smoothing_octaves: float
+
+
+@click.command(epilog="Levels of tones and sweeps are peak dBFS; levels of noise are rms dBFS (full scale 1.0 rms).")
+@click.argument("files", nargs=-1, required=True, metavar="INPUT OUTPUT | FOLDER")
+@click.option("--timeline", metavar="FILE.json", help="Names the sweeps and steps in INPUT; `synthesize` wrote it.")
+@click.option(
+    "--pilot",
+    type=click.Choice(["auto", "none", "pulses", "tone", "inband"]),
+    default="auto",
+    show_default=True,
+    metavar="KIND",
+    help="What the delay is tracked by: auto, none (the programme itself), pulses, tone, inband.",
+)
+@click.option("--trajectory", metavar="FILE", help="Delay that `track` saved; else it is tracked.")
+@click.option("--aligned", is_flag=True, help="OUTPUT is aligned already; nothing is tracked.")
+@click.option("--channel", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Channel, from 1.")
+@click.option(
+    "--harmonics", type=click.IntRange(2, 9), default=5, show_default=True, metavar="N", help="Highest order."
+)
+@click.option(
+    "--smoothing",
+    "smoothing_octaves",
+    type=click.FloatRange(0.0, 1.0),
+    default=1.0 / 12.0,
+    show_default="1/12",
+    metavar="OCTAVES",
+    help="Width over which responses are averaged.",
+)
+@click.option("-o", "--output", "output_json", metavar="FILE.json", help="Write the JSON here too.")
+@click.option("--plot", metavar="FILE", help="Draw the responses (png, svg or pdf).")
+@json_option
+@force_option
+def command(
+    files: tuple[str, ...], output_json: str | None, plot: str | None, as_json: bool, force: bool, **options: Any
+) -> None:
+    """Measure response, distortion, noise and delay of a take.
+
+    INPUT is what was played, OUTPUT what came back. A FOLDER holds pairs <name>_input.wav and <name>_output.wav. The
+    delay is tracked and undone first. With a timeline the sweeps give response and harmonics and the steps THD against
+    level; without one the response comes from the programme, where its coherence allows.
+
+    \b
+    Examples:
+      tapemeasure measure stimulus.wav capture.wav --timeline stimulus.json
+      tapemeasure measure captures/akai --json
+      tapemeasure measure in.wav out.wav --pilot none -o take.json --plot response.svg
+    """
+    chosen = _Options(**options)
+    _check_outputs(output_json, plot, force=force)
+    folder = _folder(files, chosen)
+    if folder is None:
+        takes, result = _one(files, chosen)
+    else:
+        takes, result = _many(folder, chosen)
+    if output_json is not None:
+        write_json(output_json, result, force=force)
+    if plot is not None:
+        _draw(takes, Path(plot), force=force)
+    print_result(result, as_json=as_json, rows=[row for take in takes for row in take_rows(take)])
+    failed = [take["name"] for take in takes if "error" in take]
+    if failed:
+        raise SignalError(f"{len(failed)} of {len(takes)} takes could not be measured: {', '.join(failed)}")
+
+
+def _check_outputs(output_json: str | None, plot: str | None, *, force: bool) -> None:
+    """Refuse what could not be written after minutes of work."""
+    for path in (output_json, plot):
+        if path is not None:
+            refuse_overwrite(path, force=force)
+    if plot is not None and Path(plot).suffix.lower() not in PICTURE_ENDINGS:
+        raise UsageError(f"{plot}: a picture ends in {', '.join(PICTURE_ENDINGS)}; change the name's ending")
+
+
+def _folder(files: tuple[str, ...], chosen: _Options) -> Path | None:
+    """The folder of takes that was asked for; None for a pair of files."""
+    if len(files) == 2:
+        return None
+    if len(files) != 1 or not Path(files[0]).is_dir():
+        raise UsageError(f"{' '.join(files)}: give INPUT and OUTPUT, or one folder of <name>{INPUT_END} pairs")
+    if chosen.trajectory is not None:
+        raise UsageError("--trajectory belongs to one take; measure the takes of the folder one by one")
+    return Path(files[0])
+
+
+def _one(files: tuple[str, ...], chosen: _Options) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    input_file, output_file = Path(files[0]), Path(files[1])
+    take = _measure(input_file, output_file, chosen, name=output_file.stem.removesuffix("_output"))
+    paths = {"input": input_file, "output": output_file, "timeline": chosen.timeline, "trajectory": chosen.trajectory}
+    inputs = {key: Path(path) for key, path in paths.items() if path is not None}
+    return [take], {**take, "provenance": provenance(inputs=inputs)}
+
+
+def _many(folder: Path, chosen: _Options) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    names = sorted(path.name.removesuffix(INPUT_END) for path in folder.glob(f"*{INPUT_END}"))
+    if not names:
+        raise UsageError(f"{folder}: holds no <name>{INPUT_END}; give a folder of pairs, or INPUT and OUTPUT")
+    takes = []
+    for name in names:
+        try:
+            takes.append(_measure(folder / f"{name}{INPUT_END}", folder / f"{name}{OUTPUT_END}", chosen, name=name))
+        except TapeMeasureError as error:
+            warn(f"{name}: {error}")
+            takes.append({"name": name, "error": str(error)})
+    paths = [folder / f"{name}{end}" for name in names for end in (INPUT_END, OUTPUT_END)]
+    inputs = {path.name: path for path in paths if path.is_file()}
+    return takes, {"takes": takes, "provenance": provenance(inputs=inputs)}
+
+
+def _measure(input_file: Path, output_file: Path, chosen: _Options, *, name: str) -> dict[str, Any]:
+    """JSON of one take, without provenance."""
+    from tapemeasure.analysis.take import measure_take
+    from tapemeasure.signals.timeline import load_timeline
+
+    timeline = None if chosen.timeline is None else load_timeline(chosen.timeline)
+    stimulus, output, sample_rate = read_pair(input_file, output_file)
+    for path, samples in ((input_file, stimulus), (output_file, output)):
+        require_channel(samples, chosen.channel, path=path)
+    delay: dict[str, Any] | None = None
+    if not chosen.aligned:
+        from tapemeasure.analysis.delay_statistics import delay_statistics
+        from tapemeasure.delay.apply import undo_delay
+
+        trajectory, method = pair_trajectory(
+            stimulus,
+            output,
+            sample_rate=sample_rate,
+            channel=chosen.channel,
+            pilot=chosen.pilot,
+            trajectory_file=chosen.trajectory,
+            label=f"measure: track {name}",
+            known_pilot=None if timeline is None else timeline.pilot,
+        )
+        delay = {"method": method, **asdict(delay_statistics(trajectory))}
+        output = undo_delay(output, trajectory, sample_rate=sample_rate, length_samples=len(stimulus))
+    measured = measure_take(
+        stimulus,
+        output,
+        sample_rate=sample_rate,
+        timeline=timeline,
+        channel=chosen.channel - 1,
+        harmonics=chosen.harmonics,
+        smoothing_octaves=chosen.smoothing_octaves,
+    )
+    for text in measured.warnings:
+        warn(f"{name}: {text}")
+    return {"name": name, "input": input_file, "output": output_file, **measured.as_dict(delay=delay)}
+
+
+def _draw(takes: list[dict[str, Any]], path: Path, *, force: bool) -> None:
+    from tapemeasure.plotting import Curve, plot_response
+
+    curves = []
+    for take in takes:
+        responses = take.get("sweep_response") or [take.get("response")]
+        curves += [
+            Curve(
+                label=f"{take['name']} {response['name']}",
+                x=response["frequency_hz"],
+                y=response["magnitude_db"],
+                sigma=response["sigma_db"],
+            )
+            for response in responses
+            if response is not None
+        ]
+    plot_response(curves, path, title="Response", force=force)

@@ -1,0 +1,89 @@
+"""The table that ``tapemeasure measure`` prints."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+SHOWN_HZ = (50.0, 100.0, 300.0, 3000.0, 10000.0, 15000.0)
+NOT_MEASURED = "not measured"
+_NOISE_ROWS = (
+    ("noise", "level_dbfs", "dBFS"),
+    ("noise above 200 Hz", "level_above_200hz_dbfs", "dBFS"),
+    ("noise, A-weighted", "level_a_dbfs", "dBFS(A)"),
+    ("noise, 468 curve, rms", "level_468_dbfs", "dBFS"),
+    ("hum, 50 Hz comb", "hum_50hz_dbfs", "dBFS"),
+    ("hum, 60 Hz comb", "hum_60hz_dbfs", "dBFS"),
+)
+
+
+def take_rows(take: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows (label, value with unit) of one take: the values of `TakeMeasurement.as_dict`, or its error."""
+    rows = [("take", str(take["name"]))]
+    if "error" in take:
+        return [*rows, ("error", str(take["error"]))]
+    rows.append(("length", f"{take['duration_s']:.2f} s at {take['sample_rate']} Hz, channel {take['channel'] + 1}"))
+    return [*rows, *_delay_rows(take["delay"]), *_response_rows(take), *_thd_rows(take), *_noise_rows(take["noise"])]
+
+
+def _delay_rows(delay: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if delay is None:
+        return []
+    return [
+        ("delay", f"{1e3 * delay['mean_delay_s']:.3f} ms by {delay['method']}, std {1e6 * delay['delay_std_s']:.1f} us")
+    ]
+
+
+def _response_rows(take: dict[str, Any]) -> list[tuple[str, str]]:
+    response = take["response"]
+    if response is None:
+        return [("response", NOT_MEASURED)]
+    edges = ["not found" if response[key] is None else _hz(response[key]) for key in ("low_3db_hz", "high_3db_hz")]
+    rows = [
+        ("response from", str(response["name"])),
+        ("gain at 1 kHz", _value(response["gain_db"], "dB", digits=2)),
+        ("-3 dB points", " and ".join(edges)),
+    ]
+    frequency, magnitude = response["frequency_hz"], response["magnitude_db"]
+    for shown in SHOWN_HZ:
+        if response["gain_db"] is not None and frequency[0] <= shown <= frequency[-1]:
+            relative_db = float(np.interp(shown, frequency, magnitude)) - response["gain_db"]
+            rows.append((f"  at {_hz(shown)}, re 1 kHz", _value(relative_db, "dB", digits=2)))
+    for harmonic in take["harmonic_response"]:
+        at_1khz_db = float(np.interp(1000.0, harmonic["frequency_hz"], harmonic["magnitude_db"], np.nan, np.nan))
+        label = f"  H{harmonic['order']} at 1 kHz, {harmonic['name']}"
+        rows.append((label, _value(at_1khz_db, "dB", digits=1)))
+    return rows
+
+
+def _thd_rows(take: dict[str, Any]) -> list[tuple[str, str]]:
+    if not take["thd_vs_level"]:
+        return [("THD against level", NOT_MEASURED)]
+    rows = []
+    for curve in take["thd_vs_level"]:
+        for level, gain, thd, floor in zip(
+            *(_numbers(curve[key]) for key in ("level_dbfs", "gain_db", "thd_pct", "thd_floor_pct")), strict=True
+        ):
+            hidden = f"below {floor:.2g} %" if np.isfinite(floor) else NOT_MEASURED
+            text = f"{thd:.2g} %" if np.isfinite(thd) else hidden
+            label = f"THD {_hz(curve['frequency_hz'])} at {level:.1f} dBFS"
+            rows.append((label, f"{text}, gain {_value(gain, 'dB', digits=2)}"))
+    return rows
+
+
+def _noise_rows(noise: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if noise is None:
+        return [("noise", NOT_MEASURED)]
+    return [(label, _value(noise[key], unit, digits=1)) for label, key, unit in _NOISE_ROWS]
+
+
+def _numbers(values: Sequence[float]) -> list[float]:
+    return [float(value) for value in values]
+
+
+def _value(value: float | None, unit: str, *, digits: int) -> str:
+    return NOT_MEASURED if value is None or not np.isfinite(value) else f"{value:.{digits}f} {unit}"
+
+
+def _hz(frequency_hz: float) -> str:
+    return f"{frequency_hz / 1000.0:.3g} kHz" if frequency_hz >= 1000.0 else f"{frequency_hz:.3g} Hz"

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from tapemeasure.analysis.alignment import alignment_quality
+from tapemeasure.analysis.delay_statistics import delay_statistics
+from tapemeasure.trajectory import DelayTrajectory
+
+
+def trajectory(delay_s: np.ndarray, valid: np.ndarray | None = None, rate_hz: float = 100.0) -> DelayTrajectory:
+    valid = np.ones(len(delay_s), dtype=bool) if valid is None else valid
+    return DelayTrajectory(0.0, rate_hz, delay_s, np.full(len(delay_s), 1e-7), valid)
+
+
+def test_a_sine_of_wow_has_its_closed_form_figures() -> None:
+    time = np.arange(2000) / 100.0
+    figures = delay_statistics(trajectory(0.16 + 1e-4 * np.sin(2 * np.pi * 5.0 * time)))
+    assert figures.mean_delay_s == pytest.approx(0.16, abs=1e-9)
+    assert figures.delay_std_s == pytest.approx(1e-4 / np.sqrt(2), rel=1e-6)
+    assert figures.delay_peak_to_peak_s == pytest.approx(2e-4, rel=1e-6)
+    assert figures.drift_ppm == pytest.approx(0.0, abs=2.0)
+    # amplitude times 2 pi f, rms, per cent
+    assert figures.speed_deviation_rms_pct == pytest.approx(100 * 1e-4 * 2 * np.pi * 5 / np.sqrt(2), rel=0.01)
+    assert figures.valid_pct == 100.0
+
+
+def test_drift_is_a_slope_and_no_speed_deviation() -> None:
+    time = np.arange(1000) / 100.0
+    figures = delay_statistics(trajectory(0.02 - 40e-6 * time))
+    assert figures.drift_ppm == pytest.approx(-40.0, abs=1e-6)
+    assert figures.speed_deviation_rms_pct == pytest.approx(0.0, abs=1e-6)
+    # the spread is not detrended
+    assert figures.delay_peak_to_peak_s == pytest.approx(40e-6 * 9.99, rel=1e-9)
+
+
+def test_speed_above_the_bandwidth_is_left_out() -> None:
+    time = np.arange(8000) / 400.0
+    figures = delay_statistics(trajectory(1e-4 * np.sin(2 * np.pi * 120.0 * time), rate_hz=400.0))
+    assert figures.speed_bandwidth_hz == 40.0
+    assert figures.speed_deviation_rms_pct == pytest.approx(0.0, abs=0.05)
+
+
+def test_points_without_evidence_do_not_count() -> None:
+    time = np.arange(1000) / 100.0
+    delay = 0.02 + 1e-5 * np.sin(2 * np.pi * 4.0 * time)
+    valid = np.ones(1000, dtype=bool)
+    valid[400:500] = False
+    spoilt = delay.copy()
+    spoilt[400:500] = 7.0
+    figures, clean = delay_statistics(trajectory(spoilt, valid)), delay_statistics(trajectory(delay))
+    assert figures.valid_pct == pytest.approx(90.0)
+    assert figures.mean_delay_s == pytest.approx(clean.mean_delay_s, abs=1e-7)
+    assert figures.speed_deviation_rms_pct == pytest.approx(clean.speed_deviation_rms_pct, rel=0.02)
+
+
+def test_nothing_valid_measures_nothing() -> None:
+    figures = delay_statistics(trajectory(np.zeros(10), np.zeros(10, dtype=bool)))
+    assert figures.mean_delay_s is None
+    assert figures.speed_deviation_rms_pct is None
+    assert figures.valid_pct == 0.0
+    one = delay_statistics(trajectory(np.array([0.5])))
+    assert one.mean_delay_s == 0.5
+    assert one.drift_ppm is None
+
+
+def test_alignment_of_equal_signals_is_perfect() -> None:
+    noise = np.random.default_rng(1).standard_normal(44100)
+    quality = alignment_quality(noise, np.roll(noise, 300), noise, sample_rate=44100)
+    assert quality.correlation_after == pytest.approx(1.0)
+    assert quality.esr_after == pytest.approx(0.0, abs=1e-12)
+    assert quality.residual_lag_rms_us == pytest.approx(0.0, abs=1e-3)
+    assert abs(quality.correlation_before) < 0.05
+    assert quality.compared_pct > 95.0
+
+
+def test_alignment_sees_a_lag_and_an_inversion() -> None:
+    noise = np.random.default_rng(2).standard_normal(44100)
+    quality = alignment_quality(noise, noise, -np.roll(noise, 10), sample_rate=44100)
+    assert quality.residual_lag_rms_us is None or abs(quality.residual_lag_mean_us) == pytest.approx(226.8, abs=1.0)
+    silent = alignment_quality(noise, noise, np.zeros(44100), sample_rate=44100)
+    assert silent.residual_lag_rms_us is None
+    assert silent.esr_after == 1.0
