@@ -21,7 +21,7 @@ import numpy as np
 
 from tapemeasure import __version__
 from tapemeasure.arrays import FloatArray, as_channels
-from tapemeasure.errors import AudioFileError, OutputError, SignalError, UsageError
+from tapemeasure.errors import AudioFileError, MismatchError, OutputError, SignalError, UsageError
 
 WAV_LIMIT_BYTES = 2**32 - 2**16
 SIGNIFICANT_DIGITS = 9
@@ -74,6 +74,23 @@ def read_audio(path: Path | str) -> tuple[FloatArray, int]:
             f"channel {channel + 1}; export the file again"
         )
     return samples, int(sample_rate)
+
+
+def read_pair(input_path: Path | str, output_path: Path | str) -> tuple[FloatArray, FloatArray, int]:
+    """Input and output of a take, and the sample rate that they share.
+
+    Raises
+    ------
+    MismatchError
+        If their sample rates differ; else as `read_audio`.
+    """
+    stimulus, sample_rate = read_audio(input_path)
+    output, output_rate = read_audio(output_path)
+    if output_rate != sample_rate:
+        raise MismatchError(
+            f"{output_path} is {output_rate} Hz, {input_path} is {sample_rate} Hz; resample one of them"
+        )
+    return stimulus, output, sample_rate
 
 
 def _refuse_truncated_wav(path: Path) -> None:

@@ -17,7 +17,7 @@ from tapemeasure.params import Params, lay_over, load_params, validated
 @click.option("--profile", metavar="NAME", help="Lay profiles/NAME.yaml (beside the params file) over the settings.")
 @click.option("--write", is_flag=True, help="Write the result back instead of printing it; comments are kept.")
 def command(params_file: str, as_json: bool, profile: str | None, write: bool) -> None:
-    r"""Check the settings, and print them with a profile laid over.
+    """Check the settings, and print them with a profile laid over.
 
     \b
     Examples:

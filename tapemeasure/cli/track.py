@@ -1,0 +1,119 @@
+"""``tapemeasure track``: the delay of an output behind its input."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tapemeasure.cli.common import force_option, json_option, print_result, progress_bar, warn
+from tapemeasure.cli.pair import read_pair, require_channel
+from tapemeasure.errors import UsageError
+from tapemeasure.io import provenance, refuse_overwrite
+
+PILOTS = ("auto", "none", "pulses", "tone", "inband")
+TRAJECTORY_ENDINGS = (".csv", ".npz")
+PLOT_ENDINGS = (".png", ".svg", ".pdf")
+
+
+@click.command(name="track")
+@click.argument("input_file", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("output_file", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "trajectory_file", metavar="FILE.csv|.npz", type=click.Path(path_type=Path),
+              help="Write the trajectory: time_s,delay_s,sigma_s,valid.")  # fmt: skip
+@click.option("--plot", "plot_file", metavar="FILE.png|.svg|.pdf", type=click.Path(path_type=Path),
+              help="Draw the trajectory and the spectrum of the speed.")  # fmt: skip
+@click.option("--channel", metavar="N", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Channel of the programme, counted from 1.")  # fmt: skip
+@click.option("--pilot", type=click.Choice(PILOTS), default="auto", show_default=True,
+              help="Timing reference; none tracks by the programme alone.")  # fmt: skip
+@click.option("--rate", "rate_hz", metavar="HZ", type=click.FloatRange(1.0, 2000.0), default=100.0, show_default=True,
+              help="Points of the trajectory per second.")  # fmt: skip
+@click.option("--max-delay", "max_delay_s", metavar="S", type=click.FloatRange(0.0, 120.0, min_open=True),
+              default=10.0, show_default=True, help="Largest delay that is looked for, seconds.")  # fmt: skip
+@json_option
+@force_option
+def command(
+    input_file: Path,
+    output_file: Path,
+    trajectory_file: Path | None,
+    plot_file: Path | None,
+    channel: int,
+    pilot: str,
+    rate_hz: float,
+    max_delay_s: float,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Track the delay of the output file OUT behind the input file IN, to a fraction of a sample.
+
+    With --pilot auto, 100 pulses a second or a steady tone on a channel beside the programme are used where the input
+    has them; else the programme itself is.
+
+    \b
+    Examples:
+      tapemeasure track input.wav output.wav
+      tapemeasure track input.wav output.wav -o delay.csv --plot delay.png
+      tapemeasure track input.wav output.wav --channel 2 --pilot none --json
+    """
+    _check_ending(trajectory_file, TRAJECTORY_ENDINGS, force=force)
+    _check_ending(plot_file, PLOT_ENDINGS, force=force)
+    stimulus, output, sample_rate = read_pair(input_file, output_file)
+    for path, samples in ((input_file, stimulus), (output_file, output)):
+        require_channel(samples, channel, path=path)
+    from tapemeasure.analysis.delay_statistics import delay_statistics
+    from tapemeasure.delay.track import track_delay, track_summary
+
+    with progress_bar("track") as progress:
+        result = track_delay(
+            stimulus,
+            output,
+            sample_rate=sample_rate,
+            pilot=pilot,
+            programme_channel=channel - 1,
+            rate_hz=rate_hz,
+            max_delay_s=max_delay_s,
+            progress=progress,
+        )
+    for text in result.warnings:
+        warn(text)
+    if trajectory_file is not None:
+        result.trajectory.save(trajectory_file, force=force)
+    if plot_file is not None:
+        from tapemeasure.plotting import plot_trajectory
+
+        plot_trajectory(result.trajectory, plot_file, title=output_file.name, force=force)
+    summary = track_summary(result, delay_statistics(result.trajectory))
+    summary["provenance"] = provenance(inputs={"input": input_file, "output": output_file})
+    print_result(summary, as_json=as_json, rows=_rows(summary))
+
+
+def _check_ending(path: Path | None, endings: tuple[str, ...], *, force: bool) -> None:
+    """Refuse a name before the work starts rather than behind it."""
+    if path is None:
+        return
+    if path.suffix.lower() not in endings:
+        raise UsageError(f"{path}: the name must end in {' or '.join(endings)}; change it")
+    refuse_overwrite(path, force=force)
+
+
+def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    def number(key: str, scale: float, unit: str, digits: int) -> str:
+        value = summary[key]
+        return "not measurable" if value is None else f"{scale * value:.{digits}f} {unit}"
+
+    rows = [
+        ("method", str(summary["method"])),
+        ("mean delay", number("mean_delay_s", 1e3, "ms", 4)),
+        ("delay std", number("delay_std_s", 1e6, "us", 2)),
+        ("delay peak to peak", number("delay_peak_to_peak_s", 1e6, "us", 1)),
+        ("drift", number("drift_ppm", 1.0, "ppm", 2)),
+        ("speed deviation rms", number("speed_deviation_rms_pct", 1.0, "%", 4)),
+        ("uncertainty, median", number("median_sigma_s", 1e6, "us", 3)),
+        ("valid", number("valid_pct", 1.0, "%", 1)),
+    ]
+    if summary["pulses_expected"] is not None:
+        rows.append(("pulses", f"{summary['pulses_found']} of {summary['pulses_expected']} found"))
+    if summary["match"] is not None:
+        rows.append(("match of the programme", f"{summary['match']:.2f}"))
+    rows.append(("polarity", "inverted" if summary["inverted_polarity"] else "not inverted"))
+    return rows

@@ -1,0 +1,61 @@
+"""The programme of the input found in the output: bulk delay, polarity, delay frame by frame, and the proof of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tapemeasure.arrays import BoolArray, FloatArray, Progress, no_progress
+from tapemeasure.delay.bulk import find_bulk_delay
+from tapemeasure.delay.gcc import GOOD_QUALITY, FrameDelays, track_frames
+from tapemeasure.errors import NoMatchError
+
+MIN_MATCH = 0.2
+"""Median correlation of the frames: 0.6 to 0.95 where output and input belong together, 0.12 at most elsewhere."""
+
+
+@dataclass(frozen=True)
+class Programme:
+    """Frame-wise delays of the programme at output times, those to rely on, the polarity, and the match (0..1)."""
+
+    time_s: FloatArray
+    frames: FrameDelays
+    good: BoolArray
+    polarity: int
+    match: float
+
+
+def match_programme(
+    stimulus: FloatArray,
+    output: FloatArray,
+    *,
+    sample_rate: float,
+    max_delay_s: float,
+    progress: Progress = no_progress,
+) -> Programme:
+    """Find one channel of the input in the output.
+
+    Parameters
+    ----------
+    stimulus, output : ndarray, shape (n_samples,)
+        One channel each, not silent.
+    sample_rate : float
+        Hz.
+    max_delay_s : float
+        Largest delay that is looked for, seconds.
+
+    Raises
+    ------
+    NoMatchError
+        If the output does not contain the input; the text tells the correlation that was found.
+    """
+    bulk = find_bulk_delay(stimulus, output, sample_rate=sample_rate, max_delay_s=max_delay_s)
+    frames = track_frames(stimulus, bulk.polarity * output, sample_rate=sample_rate, bulk=bulk, progress=progress)
+    match = frames.match()
+    if match < MIN_MATCH:
+        raise NoMatchError(
+            f"no matching audio: the best delay within +-{max_delay_s:g} s gives a correlation of "
+            f"{max(match, 0.0):.2f}, {MIN_MATCH:g} is needed; check that the two files belong together, and the channel"
+        )
+    time = np.arange(len(frames.delay_s)) * frames.hop_samples / sample_rate
+    good = frames.loud & (frames.quality > max(GOOD_QUALITY, 0.5 * match))
+    return Programme(time_s=time, frames=frames, good=good, polarity=bulk.polarity, match=match)

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tapemeasure.delay.apply import apply_delay, invert_time, undo_delay
+from tapemeasure.errors import SignalError
+from tapemeasure.trajectory import DelayTrajectory
+
+RATE = 44100
+
+
+def trajectory(delay_s: np.ndarray, rate_hz: float = 100.0) -> DelayTrajectory:
+    return DelayTrajectory(0.0, rate_hz, delay_s, np.full(len(delay_s), 1e-6), np.ones(len(delay_s), dtype=bool))
+
+
+def band_limited(n: int, seed: int = 1) -> np.ndarray:
+    """Noise up to 0.4 of the sample rate that is silent at both ends."""
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(n))
+    spectrum[int(0.8 * len(spectrum)) :] = 0.0
+    window = np.clip(np.minimum(np.arange(n), np.arange(n)[::-1]) / 2000 - 1, 0, 1)
+    return np.fft.irfft(spectrum, n) * np.sin(0.5 * np.pi * window) ** 2
+
+
+@given(st.floats(-0.05, 0.2), st.floats(0.0, 1e-3), st.floats(0.2, 3.0), st.floats(0.0, 5e-5), st.floats(-1e-3, 1e-3))
+@settings(max_examples=15)
+def test_a_delay_applied_and_undone_gives_the_signal_back(
+    base: float, wow: float, wow_hz: float, flutter: float, drift: float
+) -> None:
+    samples = band_limited(30000)
+    time = np.arange(-20, 140) / 100.0
+    delay = base + wow * np.sin(2 * np.pi * wow_hz * time) + flutter * np.sin(2 * np.pi * 9 * time) + drift * time
+    path = DelayTrajectory(time[0], 100.0, delay, np.zeros(160), np.ones(160, dtype=bool))
+    late = apply_delay(samples, path, sample_rate=RATE, length_samples=30000 + 10000)
+    back = undo_delay(late, path, sample_rate=RATE, length_samples=30000)
+    # what left the output before its first sample cannot come back
+    kept = slice(5000 if base < 0.01 else 0, None)
+    error = np.sqrt(np.mean((back - samples)[kept] ** 2) / np.mean(samples[kept] ** 2))
+    assert 20 * np.log10(error) < -80.0
+
+
+def test_a_whole_delay_is_a_shift_of_all_channels() -> None:
+    samples = np.random.default_rng(1).standard_normal((3000, 2))
+    still = trajectory(np.full(10, 100 / RATE))
+    np.testing.assert_allclose(apply_delay(samples, still, sample_rate=RATE)[100:], samples[:-100], atol=1e-9)
+    np.testing.assert_allclose(
+        undo_delay(samples, still, sample_rate=RATE, length_samples=2900), samples[100:], atol=1e-9
+    )
+
+
+def test_the_inverse_map_is_exact() -> None:
+    grid = np.arange(200) / 100.0
+    path = trajectory(0.16 + 1e-3 * np.sin(2 * np.pi * 2.0 * grid))
+    leaving = np.linspace(-0.5, 2.5, 5000)
+    time = invert_time(leaving, path, sample_rate=RATE)
+    assert np.abs(time - path.at(time) - leaving).max() * RATE < 1e-5
+    assert (np.diff(time) > 0).all()
+
+
+def test_the_length_is_what_was_asked_for() -> None:
+    still = trajectory(np.zeros(2))
+    assert undo_delay(np.ones(100), still, sample_rate=RATE, length_samples=250).shape == (250,)
+    assert apply_delay(np.ones((100, 2)), still, sample_rate=RATE, length_samples=0).shape == (0, 2)
+
+
+def test_time_that_stands_still_is_refused() -> None:
+    with pytest.raises(SignalError, match=r"1\.20 s per second"):
+        undo_delay(np.ones(100), trajectory(np.array([0.0, 0.012])), sample_rate=RATE, length_samples=100)

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from tapemeasure.delay.bulk import find_bulk_delay
+from tapemeasure.delay.gcc import best_path
+from tapemeasure.delay.programme import match_programme
+from tapemeasure.errors import NoMatchError
+
+
+@pytest.mark.parametrize(("delay_s", "polarity"), [(0.0, 1), (0.1607, -1), (3.2, 1), (-1.5, -1)])
+def test_delay_and_polarity_are_found(known, music: np.ndarray, delay_s: float, polarity: int) -> None:
+    shift = round(delay_s * known.rate)
+    late = np.concatenate([np.zeros(shift), music]) if shift >= 0 else music[-shift:]
+    output = polarity * late + 1e-3 * np.random.default_rng(1).standard_normal(len(late))
+    found = find_bulk_delay(music, output, sample_rate=known.rate, max_delay_s=5.0)
+    assert found.polarity == polarity
+    assert np.median(found.delay_s) == pytest.approx(delay_s, abs=5e-4)
+
+
+def test_a_short_output_is_found_in_a_long_input(known, music: np.ndarray) -> None:
+    output = np.concatenate([np.zeros(700), music])[: 3 * known.rate // 2]
+    found = find_bulk_delay(music, output, sample_rate=known.rate, max_delay_s=5.0)
+    assert np.median(found.delay_s) == pytest.approx(700 / known.rate, abs=5e-4)
+
+
+@pytest.mark.parametrize("kind", ["noise", "other music"])
+def test_what_does_not_belong_together_is_refused(known, music: np.ndarray, kind: str) -> None:
+    other = np.random.default_rng(2).standard_normal(len(music)) if kind == "noise" else known.music(4.0, seed=9)
+    with pytest.raises(NoMatchError, match="no matching audio"):
+        match_programme(music, other, sample_rate=known.rate, max_delay_s=5.0)
+
+
+def test_a_delay_beyond_the_limit_is_not_found(known, music: np.ndarray) -> None:
+    late = np.concatenate([np.zeros(2 * known.rate), music])
+    with pytest.raises(NoMatchError, match=r"\+-1 s"):
+        match_programme(music, late, sample_rate=known.rate, max_delay_s=1.0)
+
+
+def test_the_best_path_does_not_jump_to_a_lone_peak() -> None:
+    reward = np.zeros((20, 30))
+    reward[np.arange(20), 10 + np.arange(20) // 4] = 1.0
+    reward[8, 25] = 1.5
+    np.testing.assert_array_equal(best_path(reward, max_step=2), 10 + np.arange(20) // 4)
