@@ -1,12 +1,16 @@
-"""What the stage scripts share: errors as one last line on stderr, the list of takes of a device."""
+"""What the stage scripts share: errors as one last line on stderr, the takes of a device, their aligned pairs."""
 
+import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tapemeasure.arrays import FloatArray
 from tapemeasure.errors import TapeMeasureError
-from tapemeasure.io import read_json
+from tapemeasure.io import read_audio, read_json, read_pair
+from tapemeasure.signals.timeline import Pilot, Split, Timeline, load_timeline
 
 DATA = Path("data")
 
@@ -23,7 +27,60 @@ def run_stage(name: str, function: Callable[[], None]) -> None:
         sys.exit(1)
 
 
-def takes_of(device: str) -> list[dict[str, Any]]:
+def device_argument(description: str | None) -> argparse.Namespace:
+    """The one argument of the stages that run once a device."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--device", required=True, help="a profile of params.yaml")
+    return parser.parse_args()
+
+
+@dataclass(frozen=True)
+class Take:
+    """One entry of data/captures/<device>/takes.json."""
+
+    device: str
+    name: str
+    input: Path
+    output: Path
+    timeline: Timeline | None
+    split: Split | None
+    truth: Path | None
+
+    @property
+    def pilot(self) -> Pilot | None:
+        """The pilot that the timeline tells; None where there is no timeline."""
+        return None if self.timeline is None else self.timeline.pilot
+
+    def read(self) -> tuple[FloatArray, FloatArray, int]:
+        """Input, output and their sample rate."""
+        return read_pair(self.input, self.output)
+
+    def read_aligned(self) -> tuple[FloatArray, FloatArray, int]:
+        """Programme channel of the input and of the aligned output, equally long, and their sample rate.
+
+        Without a timeline both end where the output ended, because a late output lacks the input's last part; a
+        stimulus of ours ends in silence for that.
+        """
+        stimulus, sample_rate = read_audio(self.input)
+        aligned, _ = read_audio(DATA / "aligned" / self.device / f"{self.name}.wav")
+        facts = read_json(DATA / "aligned" / self.device / f"{self.name}.json")
+        stop = len(stimulus) if self.timeline is not None else int(facts["covered_samples"])
+        return stimulus[:stop, 0], aligned[:stop, 0], sample_rate
+
+
+def takes_of(device: str) -> list[Take]:
     """Takes that the simulate stage listed for a device; empty where there is no capture."""
-    takes: list[dict[str, Any]] = read_json(DATA / "captures" / device / "takes.json")["takes"]
-    return takes
+    entries = read_json(DATA / "captures" / device / "takes.json")["takes"]
+    return [_take(device, entry) for entry in entries]
+
+
+def _take(device: str, entry: dict[str, Any]) -> Take:
+    return Take(
+        device=device,
+        name=entry["name"],
+        input=Path(entry["input"]),
+        output=Path(entry["output"]),
+        timeline=load_timeline(entry["timeline"]) if entry["timeline"] else None,
+        split=entry["split"],
+        truth=Path(entry["truth"]) if entry.get("truth") else None,
+    )

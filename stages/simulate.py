@@ -4,12 +4,11 @@ Every later stage goes through data/captures/<device>/takes.json; a device witho
 reason, so that the pipeline passes without hardware.
 """
 
-import argparse
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stages.common import DATA, run_stage
+from stages.common import DATA, device_argument, run_stage
 from tapemeasure.cli.common import progress_bar
 from tapemeasure.devices.captures import TakeFiles, find_takes
 from tapemeasure.devices.create import create_device
@@ -41,18 +40,17 @@ def _computed(name: str, profile: DeviceProfile, folder: Path, *, count: int) ->
             capture = device.run(stimulus.samples, sample_rate=stimulus.timeline.sample_rate, progress=progress)
         output, sidecar = folder / f"take{number}.wav", folder / f"take{number}.json"
         write_audio(output, capture.samples, sample_rate=capture.sample_rate)
-        if capture.truth is not None:
-            capture.truth.save(folder / f"take{number}_truth.npz")
+        truth = folder / f"take{number}_truth.npz" if capture.truth is not None else None
+        if capture.truth is not None and truth is not None:
+            capture.truth.save(truth)
         facts = {key: getattr(capture, key) for key in ("device", "settings", "seed", "latency_samples", "warnings")}
         inputs = {"stimulus": STIMULUS, "timeline": timeline, "output": output}
         write_json(sidecar, facts | {"details": capture.details} | provenance(inputs=inputs, commit=False))
         files = TakeFiles(f"take{number}", STIMULUS, output, split=None, timeline=timeline, sidecar=sidecar)
-        takes.append(asdict(files))
+        takes.append(asdict(files) | {"truth": truth})
     return takes
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", required=True)
-    arguments = parser.parse_args()
+    arguments = device_argument(__doc__)
     run_stage(f"simulate {arguments.device}", lambda: main(arguments.device))

@@ -8,6 +8,7 @@ import numpy as np
 from tapemeasure.arrays import BoolArray, FloatArray, Progress, as_channels, no_progress
 from tapemeasure.delay.checks import check_channel, clipped_runs, is_silent, lost_stretches, require_signal
 from tapemeasure.delay.pilot import FoundPilot, choose_pilot
+from tapemeasure.delay.polarity import waveform_polarity
 from tapemeasure.delay.programme import Programme, match_programme
 from tapemeasure.delay.pulses import track_pulses
 from tapemeasure.delay.refine import refine_delays
@@ -144,8 +145,19 @@ def track_delay(
         known_pilot=known_pilot,
     )
     progress(0.05)
-    programme = _programme(x, y, found, programme_channel, sample_rate, max_delay_s, progress)
+    unmatched: NoMatchError | None = None
+    try:
+        programme = _programme(x, y, found, programme_channel, sample_rate, max_delay_s, progress)
+    except NoMatchError as error:
+        # a machine may distort the programme beyond recognition; a pilot of its own channel then speaks for itself
+        if found is None or found.channel is None:
+            raise
+        programme, unmatched = None, error
     points = _track(x, y, found, programme, programme_channel, sample_rate, rate_hz, progress)
+    if unmatched is not None:
+        if points.ambiguous_s is not None:
+            raise unmatched
+        warnings = (*warnings, f"tracked by the pilot alone, the programme was not recognised ({unmatched})")
     n_points = max(1, int(np.floor((len(y) - 1) / sample_rate * rate_hz)) + 1)
     trajectory = to_grid(
         points.time_s,
@@ -156,6 +168,12 @@ def track_delay(
         n_points=n_points,
         reach_s=points.reach_s,
     )
+    of_waveform = None
+    if found is None or found.channel != programme_channel:
+        of_waveform = waveform_polarity(
+            x[:, programme_channel], y[:, programme_channel], trajectory, sample_rate=sample_rate
+        )
+    inverted = (points.polarity if of_waveform is None else of_waveform) < 0
     is_pulses = points.method == "pulses"
     progress(1.0)
     bulk_delay_s = float(np.median(points.delay_s[points.valid])) if points.valid.any() else float(points.delay_s[0])
@@ -164,10 +182,10 @@ def track_delay(
         method=points.method,
         pulses_expected=len(points.valid) if is_pulses else None,
         pulses_found=int(points.valid.sum()) if is_pulses else None,
-        inverted_polarity=points.polarity < 0,
+        inverted_polarity=inverted,
         bulk_delay_s=bulk_delay_s,
         match=None if programme is None else programme.match,
-        warnings=(*warnings, *_warnings(y[:, programme_channel], points, bulk_delay_s)),
+        warnings=(*warnings, *_warnings(y[:, programme_channel], points, inverted, bulk_delay_s)),
     )
 
 
@@ -303,9 +321,9 @@ def _of_tone(
     return _Points(method, time, delay, sigma, tone.found, polarity, 1.01 * step_s, ambiguous_s)
 
 
-def _warnings(channel: FloatArray, points: _Points, bulk_delay_s: float) -> list[str]:
+def _warnings(channel: FloatArray, points: _Points, inverted: bool, bulk_delay_s: float) -> list[str]:
     texts = []
-    if points.polarity < 0:
+    if inverted:
         texts.append("the output's polarity is inverted")
     if points.ambiguous_s is not None:
         texts.append(

@@ -250,3 +250,28 @@ def test_other_takes_of_the_same_machine_do_not_match(akai_recordings) -> None:
     output, _ = read_audio(akai_recordings / "io_5_output.wav")
     with pytest.raises(NoMatchError, match="no matching audio"):
         track_delay(stimulus, output, sample_rate=rate)
+
+
+def test_a_pilot_that_begins_in_the_file_is_enough_where_the_programme_is_not_recognised(known) -> None:
+    # the machine gives other music on the programme channel: only a pilot whose beginning is heard may speak for itself
+    programme, other = known.music(4.0, seed=1), known.music(4.0, seed=2)
+    pulses = known.pulses(4.0, first=11025)
+    stimulus = np.stack([programme, pulses], axis=1)
+    output = np.stack([known.machine(other), known.machine(pulses)], axis=1)
+    result = track_delay(stimulus, output, sample_rate=known.rate)
+    assert result.method == "pulses"
+    assert result.match is None
+    assert any("programme was not recognised" in text for text in result.warnings)
+    inside = result.trajectory.valid
+    error = result.trajectory.delay_s[inside] - known.wander(result.trajectory.time_s[inside])
+    assert 1e6 * np.std(error) < 1.0
+    assert abs(np.mean(error)) < 5e-6
+
+
+def test_a_running_pilot_does_not_prove_an_unrelated_programme(known) -> None:
+    programme, other = known.music(4.0, seed=1), known.music(4.0, seed=2)
+    pulses = known.pulses(4.0, first=384)
+    stimulus = np.stack([programme, pulses], axis=1)
+    output = np.stack([known.machine(other), known.machine(pulses)], axis=1)
+    with pytest.raises(NoMatchError, match="no matching audio"):
+        track_delay(stimulus, output, sample_rate=known.rate)

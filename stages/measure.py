@@ -1,0 +1,37 @@
+"""Stage measure@device: response, harmonics, distortion, noise and delay of every aligned take (JSON)."""
+
+from stages.common import DATA, Take, device_argument, run_stage, takes_of
+from tapemeasure.analysis.take import measure_take
+from tapemeasure.io import read_json, write_json
+from tapemeasure.params import load_params
+
+
+def main(device: str) -> None:
+    """Measure all takes of a device."""
+    folder = DATA / "measurements" / device
+    folder.mkdir(parents=True, exist_ok=True)
+    for take in takes_of(device):
+        _measure(take)
+
+
+def _measure(take: Take) -> None:
+    params = load_params()
+    stimulus, aligned, sample_rate = take.read_aligned()
+    measured = measure_take(
+        stimulus,
+        aligned,
+        sample_rate=sample_rate,
+        timeline=take.timeline,
+        harmonics=params.measure.harmonics,
+        smoothing_octaves=params.measure.smoothing_octaves,
+        silence_dbfs=params.hiss.silence_dbfs,
+        guard_s=params.hiss.guard_s,
+        min_length_s=params.hiss.min_length_s,
+    )
+    delay = read_json(DATA / "delays" / take.device / f"{take.name}.json")
+    write_json(DATA / "measurements" / take.device / f"{take.name}.json", measured.as_dict(delay=delay))
+
+
+if __name__ == "__main__":
+    arguments = device_argument(__doc__)
+    run_stage(f"measure {arguments.device}", lambda: main(arguments.device))
