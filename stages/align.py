@@ -1,6 +1,6 @@
 """Stage align@device: every output with its delay undone, on the input's time axis, and what that was worth."""
 
-from stages.common import DATA, device_argument, run_stage, takes_of
+from stages.common import DATA, device_argument, device_folder, run_stage, takes_of
 from tapemeasure.analysis.alignment import alignment_quality
 from tapemeasure.delay.apply import covered_samples, undo_delay
 from tapemeasure.io import write_audio, write_json
@@ -11,8 +11,7 @@ from tapemeasure.trajectory import load_trajectory
 def main(device: str) -> None:
     """Align all takes of a device."""
     half_taps = load_params().align.half_taps
-    folder = DATA / "aligned" / device
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = device_folder("aligned", device)
     for take in takes_of(device):
         stimulus, output, sample_rate = take.read()
         trajectory = load_trajectory(DATA / "delays" / device / f"{take.name}.npz")

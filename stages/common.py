@@ -9,7 +9,7 @@ from typing import Any
 
 from tapemeasure.arrays import FloatArray
 from tapemeasure.errors import TapeMeasureError
-from tapemeasure.io import read_audio, read_json, read_pair
+from tapemeasure.io import read_audio, read_json, read_pair, write_text
 from tapemeasure.signals.timeline import Pilot, Split, Timeline, load_timeline
 
 DATA = Path("data")
@@ -32,6 +32,13 @@ def device_argument(description: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--device", required=True, help="a profile of params.yaml")
     return parser.parse_args()
+
+
+def device_folder(stage: str, device: str) -> Path:
+    """Folder data/<stage>/<device>; it holds the device's name, because DVC warns of empty folders."""
+    folder = DATA / stage / device
+    write_text(folder / ".device", f"{device}\n")
+    return folder
 
 
 @dataclass(frozen=True)

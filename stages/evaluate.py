@@ -1,6 +1,6 @@
 """Stage evaluate@device: the network beside input, gain and linear filter on the test set, and excerpts to hear."""
 
-from stages.common import DATA, device_argument, run_stage, takes_of
+from stages.common import DATA, device_argument, device_folder, run_stage, takes_of
 from stages.pairs import aligned_pairs
 from tapemeasure.cli.common import progress_bar
 from tapemeasure.io import read_json, write_audio, write_json
@@ -12,8 +12,7 @@ from tapemeasure.training.evaluate import evaluate_take, excerpts
 def main(device: str) -> None:
     """Score all models of a device on its test set; a device without takes has no rows."""
     settings = load_params().evaluate
-    folder = DATA / "evaluation" / device
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = device_folder("evaluation", device)
     pairs = aligned_pairs(device)
     if not pairs["test"]:
         write_json(folder.with_suffix(".json"), {"alignment": None, "test_s": 0.0, "gain": None, "rows": []})

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.common import DATA, Take, device_argument, run_stage, takes_of
+from stages.common import DATA, Take, device_argument, device_folder, run_stage, takes_of
 from tapemeasure.analysis.hiss import measure_hiss
 from tapemeasure.errors import SignalError
 from tapemeasure.io import write_audio, write_json
@@ -12,9 +12,9 @@ from tapemeasure.trajectory import load_trajectory
 
 def main(device: str) -> None:
     """Cut the hiss of all takes of a device."""
-    (DATA / "hiss" / device).mkdir(parents=True, exist_ok=True)
+    folder = device_folder("hiss", device)
     for take in takes_of(device):
-        _cut(take, DATA / "hiss" / device / take.name)
+        _cut(take, folder / take.name)
 
 
 def _cut(take: Take, folder: Path) -> None:

@@ -1,6 +1,8 @@
 """Stage measure@device: response, harmonics, distortion, noise and delay of every aligned take (JSON)."""
 
-from stages.common import DATA, Take, device_argument, run_stage, takes_of
+from pathlib import Path
+
+from stages.common import DATA, Take, device_argument, device_folder, run_stage, takes_of
 from tapemeasure.analysis.take import measure_take
 from tapemeasure.io import read_json, write_json
 from tapemeasure.params import load_params
@@ -8,13 +10,12 @@ from tapemeasure.params import load_params
 
 def main(device: str) -> None:
     """Measure all takes of a device."""
-    folder = DATA / "measurements" / device
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = device_folder("measurements", device)
     for take in takes_of(device):
-        _measure(take)
+        _measure(take, folder)
 
 
-def _measure(take: Take) -> None:
+def _measure(take: Take, folder: Path) -> None:
     params = load_params()
     stimulus, aligned, sample_rate = take.read_aligned()
     measured = measure_take(
@@ -29,7 +30,7 @@ def _measure(take: Take) -> None:
         min_length_s=params.hiss.min_length_s,
     )
     delay = read_json(DATA / "delays" / take.device / f"{take.name}.json")
-    write_json(DATA / "measurements" / take.device / f"{take.name}.json", measured.as_dict(delay=delay))
+    write_json(folder / f"{take.name}.json", measured.as_dict(delay=delay))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Stage track@device: the delay trajectory of every take, as npz, CSV and a table of figures (JSON)."""
 
-from stages.common import DATA, Take, device_argument, run_stage, takes_of
+from pathlib import Path
+
+from stages.common import Take, device_argument, device_folder, run_stage, takes_of
 from tapemeasure.analysis.delay_statistics import delay_statistics, trajectory_error_us_rms
 from tapemeasure.cli.common import progress_bar
 from tapemeasure.delay.track import track_delay, track_summary
@@ -11,15 +13,15 @@ from tapemeasure.trajectory import load_trajectory
 
 def main(device: str) -> None:
     """Track all takes of a device."""
+    folder = device_folder("delays", device)
     for take in takes_of(device):
-        _track(device, take)
-    (DATA / "delays" / device).mkdir(parents=True, exist_ok=True)
+        _track(take, folder)
 
 
-def _track(device: str, take: Take) -> None:
+def _track(take: Take, folder: Path) -> None:
     params = load_params()
     stimulus, output, sample_rate = take.read()
-    with progress_bar(f"track {device} {take.name}") as progress:
+    with progress_bar(f"track {take.device} {take.name}") as progress:
         result = track_delay(
             stimulus,
             output,
@@ -30,7 +32,6 @@ def _track(device: str, take: Take) -> None:
             known_pilot=take.pilot,
             progress=progress,
         )
-    folder = DATA / "delays" / device
     result.trajectory.save(folder / f"{take.name}.npz")
     result.trajectory.save(folder / f"{take.name}.csv")
     summary = track_summary(result, delay_statistics(result.trajectory))

@@ -2,7 +2,7 @@
 
 import sys
 
-from stages.common import DATA, device_argument, run_stage
+from stages.common import DATA, device_argument, device_folder, run_stage
 from stages.pairs import aligned_pairs
 from tapemeasure.cli.common import progress_bar
 from tapemeasure.io import write_json
@@ -14,8 +14,7 @@ from tapemeasure.training.results import export_best
 def main(device: str) -> None:
     """Train on all takes of a device; a device without takes gets an empty folder."""
     settings = load_params().train_nonlinearity
-    folder = DATA / "models" / device
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = device_folder("models", device)
     pairs = aligned_pairs(device)
     if not pairs["train"]:
         return

@@ -9,13 +9,14 @@ import pytest
 import soundfile
 from scipy.io import wavfile
 
-from tapemeasure.errors import AudioFileError, OutputError, SignalError, UsageError
+from tapemeasure.errors import AudioFileError, MismatchError, OutputError, SignalError, UsageError
 from tapemeasure.io import (
     atomic_path,
     json_text,
     provenance,
     read_audio,
     read_json,
+    read_pair,
     sha256_of_file,
     write_audio,
     write_json,
@@ -175,3 +176,11 @@ def test_provenance_hashes_the_inputs(tmp_path):
     assert facts["sha256"]["input"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert "commit" in facts
     assert "commit" not in provenance(commit=False)
+
+
+def test_a_pair_shares_its_sample_rate(tmp_path):
+    write_audio(tmp_path / "in.wav", tone(), sample_rate=48000)
+    write_audio(tmp_path / "out.wav", tone(), sample_rate=44100)
+    with pytest.raises(MismatchError, match=r"out\.wav is 44100 Hz, .*in\.wav is 48000 Hz; resample one"):
+        read_pair(tmp_path / "in.wav", tmp_path / "out.wav")
+    assert read_pair(tmp_path / "in.wav", tmp_path / "in.wav")[2] == 48000

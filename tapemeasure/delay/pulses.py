@@ -148,7 +148,11 @@ def track_pulses(
             "check the pilot channel's cable and level, or track without it (--pilot none)"
         )
     index = np.concatenate([[0], np.cumsum(np.round(np.diff(where) / train.period_samples))]).astype(np.int64)
-    offset, ambiguous = _offset(train, where, index, len(output), guide_time_s, guide_delay_s, sample_rate)
+    # the first pulse on virgin tape may have another shape than all others; it counts for where the train begins
+    ahead = np.round((where[0] - coarse) / train.period_samples)
+    on_line = np.abs(where[0] - coarse - ahead * train.period_samples) < 0.1 * train.period_samples
+    skipped = int(ahead[on_line].max(initial=0.0))
+    offset, ambiguous = _offset(train, where, index, skipped, len(output), guide_time_s, guide_delay_s, sample_rate)
     index += offset
     keep = _consistent(where - _input_positions(train, index), index, limit=MAX_JUMP_S * sample_rate)
     return _assemble(train, where[keep], sigma[keep], index[keep], polarity, ambiguous, sample_rate, len(output))
@@ -215,6 +219,7 @@ def _offset(
     train: PulseTrain,
     where: FloatArray,
     index: IntArray,
+    skipped: int,
     n_samples: int,
     guide_time_s: FloatArray | None,
     guide_delay_s: FloatArray | None,
@@ -228,8 +233,8 @@ def _offset(
         return int(np.round(np.median(modulo - expected) / period)), False
     last = round((train.positions[-1] - train.positions[0]) / period)
     # the train begins in the output: its first pulse there is its first pulse, at whatever delay
-    if where[0] > 1.5 * period:
-        return 0, False
+    if where[0] - skipped * period > 1.5 * period:
+        return skipped, False
     if where[-1] < n_samples - 1.5 * period:
         return int(last - index[-1]), False
     # the smallest delay that is not negative

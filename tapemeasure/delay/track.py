@@ -7,6 +7,7 @@ import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray, Progress, as_channels, no_progress
 from tapemeasure.delay.checks import check_channel, clipped_runs, is_silent, lost_stretches, require_signal
+from tapemeasure.delay.loudness import match_periods
 from tapemeasure.delay.pilot import FoundPilot, choose_pilot
 from tapemeasure.delay.polarity import waveform_polarity
 from tapemeasure.delay.programme import Programme, match_programme
@@ -25,6 +26,9 @@ Method = Literal["pulses", "tone", "inband", "correlation"]
 PILOTS = ("auto", "none", "pulses", "tone", "inband")
 LOST_S = 0.1
 """A pilot that is missing for longer is told."""
+
+LOUDNESS_ONLY = "tracked by the pilot; the machine distorts the programme so much that only its loudness was recognised"
+NOT_RECOGNISED = "tracked by the pilot alone; the programme was not recognised in the output, check its channel"
 
 MAX_LOST_TOLD = 5
 
@@ -153,11 +157,15 @@ def track_delay(
         if found is None or found.channel is None:
             raise
         programme, unmatched = None, error
-    points = _track(x, y, found, programme, programme_channel, sample_rate, rate_hz, progress)
+    points = _track(x, y, found, _guide(programme), programme, programme_channel, sample_rate, rate_hz, progress)
     if unmatched is not None:
-        if points.ambiguous_s is not None:
+        guide = _loudness_guide(x, y, found, points, programme_channel, sample_rate, max_delay_s)
+        if guide is None and points.ambiguous_s is not None:
             raise unmatched
-        warnings = (*warnings, f"tracked by the pilot alone, the programme was not recognised ({unmatched})")
+        if guide is not None:
+            points = _track(x, y, found, guide, None, programme_channel, sample_rate, rate_hz, progress)
+        told = NOT_RECOGNISED if guide is None else LOUDNESS_ONLY
+        warnings = (*warnings, told)
     n_points = max(1, int(np.floor((len(y) - 1) / sample_rate * rate_hz)) + 1)
     trajectory = to_grid(
         points.time_s,
@@ -239,18 +247,61 @@ def _programme(
     )
 
 
+@dataclass(frozen=True)
+class _Guide:
+    """Delays at output times that are good to half a period of the pilot."""
+
+    time_s: FloatArray
+    delay_s: FloatArray
+
+
+def _guide(programme: Programme | None) -> _Guide | None:
+    if programme is None:
+        return None
+    return _Guide(programme.time_s[programme.good], programme.frames.delay_s[programme.good])
+
+
+def _loudness_guide(
+    x: FloatArray,
+    y: FloatArray,
+    found: FoundPilot | None,
+    points: _Points,
+    channel: int,
+    sample_rate: float,
+    max_delay_s: float,
+) -> _Guide | None:
+    """The pulses' own delay, its period chosen by the programme's loudness; None where that is not clear."""
+    if found is None or found.train is None or not points.valid.any():
+        return None
+    period_s = found.train.period_samples / sample_rate
+    matched = match_periods(
+        x[:, channel],
+        y[:, channel],
+        time_s=points.time_s,
+        delay_s=points.delay_s,
+        period_s=period_s,
+        sample_rate=sample_rate,
+        max_delay_s=max_delay_s,
+    )
+    if not matched.clear:
+        return None
+    shift_s = matched.periods * period_s
+    return _Guide(points.time_s[points.valid], points.delay_s[points.valid] + shift_s)
+
+
 def _track(
     x: FloatArray,
     y: FloatArray,
     found: FoundPilot | None,
+    guide: _Guide | None,
     programme: Programme | None,
     channel: int,
     sample_rate: float,
     rate_hz: float,
     progress: Progress,
 ) -> _Points:
-    guide_time = None if programme is None else programme.time_s[programme.good]
-    guide_delay = None if programme is None else programme.frames.delay_s[programme.good]
+    guide_time = None if guide is None else guide.time_s
+    guide_delay = None if guide is None else guide.delay_s
     if found is not None and found.train is not None and found.channel is not None:
         pulses = track_pulses(
             found.train,

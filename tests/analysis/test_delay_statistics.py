@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tapemeasure.analysis.alignment import alignment_quality
-from tapemeasure.analysis.delay_statistics import delay_statistics
+from tapemeasure.analysis.delay_statistics import delay_statistics, trajectory_error_us_rms
 from tapemeasure.trajectory import DelayTrajectory
 
 
@@ -79,3 +79,14 @@ def test_alignment_sees_a_lag_and_an_inversion() -> None:
     silent = alignment_quality(noise, noise, np.zeros(44100), sample_rate=44100)
     assert silent.residual_lag_rms_us is None
     assert silent.esr_after == 1.0
+
+
+def test_error_against_the_truth_leaves_the_constant_and_the_invalid_out() -> None:
+    time = np.arange(1000) / 100.0
+    truth = trajectory(0.16 + 1e-3 * np.sin(2 * np.pi * 0.5 * time))
+    valid = time < 5.0
+    wrong = np.where(valid, 2e-6 * np.sign(np.sin(2 * np.pi * 4.0 * time + 0.1)), 1.0)
+    tracked = trajectory(truth.delay_s + 20e-6 + wrong, valid)
+    assert trajectory_error_us_rms(tracked, truth) == pytest.approx(2.0, rel=1e-6)
+    assert trajectory_error_us_rms(truth, truth) == pytest.approx(0.0, abs=1e-9)
+    assert trajectory_error_us_rms(trajectory(truth.delay_s, np.zeros(1000, dtype=bool)), truth) is None

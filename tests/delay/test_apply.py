@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapemeasure.delay.apply import apply_delay, invert_time, undo_delay
+from tapemeasure.delay.apply import apply_delay, covered_samples, invert_time, undo_delay
 from tapemeasure.errors import SignalError
 from tapemeasure.trajectory import DelayTrajectory
 
@@ -66,3 +66,9 @@ def test_the_length_is_what_was_asked_for() -> None:
 def test_time_that_stands_still_is_refused() -> None:
     with pytest.raises(SignalError, match=r"1\.20 s per second"):
         undo_delay(np.ones(100), trajectory(np.array([0.0, 0.012])), sample_rate=RATE, length_samples=100)
+
+
+@pytest.mark.parametrize(("delay_s", "expected"), [(0.1, 900), (0.0, 1000), (-0.2, 1000), (2.0, 0)])
+def test_what_of_the_input_came_out_before_the_end(delay_s, expected) -> None:
+    path = DelayTrajectory(0.0, 100.0, np.full(100, delay_s), np.zeros(100), np.ones(100, dtype=bool))
+    assert covered_samples(path, sample_rate=1000, output_samples=1000, length_samples=1000) == expected
