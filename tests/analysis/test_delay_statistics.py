@@ -85,7 +85,7 @@ def test_error_against_the_truth_leaves_the_constant_and_the_invalid_out() -> No
     time = np.arange(1000) / 100.0
     truth = trajectory(0.16 + 1e-3 * np.sin(2 * np.pi * 0.5 * time))
     valid = time < 5.0
-    wrong = np.where(valid, 2e-6 * np.sign(np.sin(2 * np.pi * 4.0 * time + 0.1)), 1.0)
+    wrong = np.where(valid, 2e-6 * np.sign(np.sin(2 * np.pi * 5.0 * time + 0.1)), 1.0)
     tracked = trajectory(truth.delay_s + 20e-6 + wrong, valid)
     assert trajectory_error_us_rms(tracked, truth) == pytest.approx(2.0, rel=1e-6)
     assert trajectory_error_us_rms(truth, truth) == pytest.approx(0.0, abs=1e-9)
