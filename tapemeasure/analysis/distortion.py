@@ -134,7 +134,8 @@ def distortion_vs_level(steps: Sequence[ToneDistortion]) -> DistortionVsLevel:
     Notes
     -----
     THD is ``sqrt(sum(A_m^2 - noise_m^2)) / A_1`` over the orders 2..N below half the sample rate. It is NaN where it
-    does not exceed what noise alone would read by three times that noise's own scatter.
+    does not exceed what noise alone would read by three times that noise's own scatter, and where the third harmonic
+    lies above half the sample rate (10 kHz at 44.1 kHz).
 
     References
     ----------
@@ -155,7 +156,9 @@ def distortion_vs_level(steps: Sequence[ToneDistortion]) -> DistortionVsLevel:
     power = np.sum(np.square(np.where(measured, harmonics, 0.0)), axis=1)
     n_orders = np.sum(measured, axis=1)
     # the power of n complex Gaussian amplitudes scatters by 1 / sqrt(n) of itself
-    told_thd = (n_orders > 0) & (power > noise_power * (1.0 + _THD_SIGMAS / np.sqrt(np.maximum(n_orders, 1))))
+    # a machine's distortion is odd first: without the third harmonic the sum would flatter it
+    complete = np.all(measured[:, :2], axis=1)
+    told_thd = complete & (power > noise_power * (1.0 + _THD_SIGMAS / np.sqrt(np.maximum(n_orders, 1))))
     with np.errstate(divide="ignore", invalid="ignore"):
         floor = np.where(n_orders > 0, np.sqrt(noise_power) / fundamental, np.nan)
         thd = np.where(told_thd, np.sqrt(np.maximum(power - noise_power, 0.0)) / fundamental, np.nan)

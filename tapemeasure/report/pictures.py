@@ -28,6 +28,7 @@ from tapemeasure.report.words import (
 
 WINDOW_S = 0.1
 SMOOTHING_OCTAVES = 1.0 / 12.0
+LOWEST_DENSITY_DB = -200.0
 Draw = Callable[[Path], None]
 
 
@@ -126,7 +127,9 @@ def _take_plans(take: TakeResults) -> list[_Plan]:
     plans += _distortion_plans(measurement)
     noise = measurement.get("noise") or (take.hiss or {}).get("noise")
     if noise:
-        curve = Curve("", _array(noise.get("frequency_hz")), _array(noise.get("density_dbfs_per_hz")))
+        # an exact zero between the pieces of a computed machine's silence is no level to draw
+        density_db = np.maximum(_array(noise.get("density_dbfs_per_hz")), LOWEST_DENSITY_DB)
+        curve = Curve("", _array(noise.get("frequency_hz")), density_db)
         caption = noise_sentence(take) + " Narrow peaks are hum, the rest is hiss."
         plans.append(_curves_plan("noise", "Noise spectrum", caption, [curve], plotting.plot_spectrum))
     return plans

@@ -70,12 +70,20 @@ def test_lost_tone_has_no_gain() -> None:
     assert np.isnan(curve.thd_pct[0])
 
 
-def test_orders_above_half_the_rate_are_null_and_not_counted() -> None:
+def test_thd_without_the_third_harmonic_is_null_though_the_second_is_told() -> None:
+    # 10 kHz at 44.1 kHz: the second harmonic fits, the third, which a machine makes most of, does not
     played = sine(-6.0, 10000.0)
-    tone = measure(played, played + 0.1 * played**2, frequency_hz=10000.0)
-    assert np.isfinite(tone.harmonic_amplitudes).tolist() == [True, False, False, False]
-    curve = distortion_vs_level([tone])
-    assert curve.thd_pct[0] == pytest.approx(100 * 0.05 * 10 ** (-6 / 20), rel=1e-4)
+    curve = distortion_vs_level([measure(played, played + 0.1 * played**2, 10000.0)])
+    assert np.isfinite(curve.harmonics_db[0, 0])
+    assert np.isnan(curve.harmonics_db[0, 1:]).all()
+    assert np.isnan(curve.thd_pct).all()
+
+
+def test_orders_above_half_the_rate_are_null_and_not_counted() -> None:
+    played = sine(-6.0, 7000.0)
+    tone = measure(played, played + 0.1 * played**2, frequency_hz=7000.0)
+    assert np.isfinite(tone.harmonic_amplitudes).tolist() == [True, True, False, False]
+    assert distortion_vs_level([tone]).thd_pct[0] == pytest.approx(100 * 0.05 * 10 ** (-6 / 20), rel=1e-4)
 
 
 def test_no_order_below_half_the_rate_means_no_thd() -> None:
