@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from tapemeasure.arrays import FloatArray
@@ -73,7 +74,7 @@ def picture(
     refuse_overwrite(path, force=force)
     # no pyplot: a Figure of one's own leaves nothing open behind it
     with matplotlib.rc_context(SETTINGS):  # type: ignore[arg-type]  # the stub wants literal keys
-        figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+        figure = Figure(figsize=(WIDTH_IN, height_in), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
         FigureCanvasAgg(figure)
         axes = list(np.atleast_1d(figure.subplots(n_rows, 1)))
         if title:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy.signal import detrend, welch
 
-from tapemeasure.arrays import FloatArray
+from tapemeasure.arrays import FloatArray, runs_of
 from tapemeasure.plotting.canvas import (
     COLOURS,
     finite_limits,
@@ -116,9 +116,8 @@ def _thinned(x: FloatArray, lower: FloatArray, upper: FloatArray) -> tuple[Float
 
 
 def _shade_invalid(axes: Axes, trajectory: DelayTrajectory) -> None:
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], trajectory.valid, [True]]).astype(np.int8)))
     half_s = 0.5 / trajectory.rate_hz
-    for first, stop in zip(edges[::2], edges[1::2], strict=True):
+    for first, stop in runs_of(~trajectory.valid):
         start_s = trajectory.start_s + first / trajectory.rate_hz - half_s
         stop_s = trajectory.start_s + (stop - 1) / trajectory.rate_hz + half_s
         axes.axvspan(start_s, stop_s, color="#888888", alpha=0.25, linewidth=0, label="no evidence")
