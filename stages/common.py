@@ -1,6 +1,7 @@
 """What the stage scripts share: errors as one last line on stderr, the takes of a device, their aligned pairs."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ DATA = Path("data")
 
 def run_stage(name: str, function: Callable[[], None]) -> None:
     """Run a stage; a failure prints its reason last on stderr and exits 1 or 2."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         function()
     except TapeMeasureError as error:
@@ -24,6 +26,10 @@ def run_stage(name: str, function: Callable[[], None]) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print(f"{name}: interrupted; what was finished is kept, nothing is half-written", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        where = "a file" if error.filename is None else error.filename
+        print(f"{name}: {where}: {error.strerror or error}; check the disk and the permissions", file=sys.stderr)
         sys.exit(1)
 
 

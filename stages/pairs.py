@@ -1,9 +1,9 @@
 """The aligned pairs of a device, by the set that they belong to: what is trained on and what is tested with."""
 
 from stages.common import takes_of
-from tapemeasure.signals.timeline import Split
+from tapemeasure.signals.timeline import SPLITS, Split
 from tapemeasure.training.datasets import AlignedPair
-from tapemeasure.training.splits import SPLITS, programme_ranges
+from tapemeasure.training.splits import programme_ranges
 
 
 def aligned_pairs(device: str) -> dict[Split, list[AlignedPair]]:

@@ -43,9 +43,8 @@ def _computed(name: str, profile: DeviceProfile, folder: Path, *, count: int) ->
         truth = folder / f"take{number}_truth.npz" if capture.truth is not None else None
         if capture.truth is not None and truth is not None:
             capture.truth.save(truth)
-        facts = {key: getattr(capture, key) for key in ("device", "settings", "seed", "latency_samples", "warnings")}
-        inputs = {"stimulus": STIMULUS, "timeline": timeline, "output": output}
-        write_json(sidecar, facts | {"details": capture.details} | provenance(inputs=inputs, commit=False))
+        origin = provenance(inputs={"stimulus": STIMULUS, "timeline": timeline, "output": output}, commit=False)
+        write_json(sidecar, {"profile": name, **capture.facts(), "provenance": origin})
         files = TakeFiles(f"take{number}", STIMULUS, output, split=None, timeline=timeline, sidecar=sidecar)
         takes.append(asdict(files) | {"truth": truth})
     return takes

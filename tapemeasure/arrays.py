@@ -1,4 +1,4 @@
-"""Array types and the one conversion between ``(n_samples,)`` and ``(n_samples, n_channels)``.
+"""Array types, runs of true values, and the one conversion between ``(n_samples,)`` and ``(n_samples, n_channels)``.
 
 Measurement works in float64; torch works in float32 as ``(batch, channels, n_samples)``.
 """
@@ -19,6 +19,18 @@ Progress = Callable[[float], None]
 
 def no_progress(fraction: float) -> None:
     """Ignore progress: the default for library calls."""
+
+
+def runs_of(flags: BoolArray) -> list[tuple[int, int]]:
+    """First index and end of every run of true values.
+
+    Examples
+    --------
+    >>> runs_of(np.array([True, False, True, True]))
+    [(0, 1), (2, 4)]
+    """
+    edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
+    return list(zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True))
 
 
 def as_channels(samples: npt.ArrayLike) -> FloatArray:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,13 +54,17 @@ def read_audio(path: Path | str) -> tuple[FloatArray, int]:
     import soundfile
 
     path = Path(path)
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; give an audio file")
     if not path.is_file():
         raise UsageError(f"{path}: no such file; check the name")
     if path.stat().st_size == 0:
         raise AudioFileError(f"{path}: the file is empty (0 bytes); record or copy it again")
     try:
-        _refuse_truncated_wav(path)
+        _refuse_truncated(path)
         samples, sample_rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from error
     except (soundfile.LibsndfileError, RuntimeError) as error:
         reason = getattr(error, "error_string", str(error))
         raise AudioFileError(f"{path}: not a readable audio file ({reason}); give a WAV or FLAC file") from error
@@ -93,24 +97,33 @@ def read_pair(input_path: Path | str, output_path: Path | str) -> tuple[FloatArr
     return stimulus, output, sample_rate
 
 
-def _refuse_truncated_wav(path: Path) -> None:
-    """Raise AudioFileError if a RIFF file is shorter than its data chunk says (libsndfile reads on in silence)."""
+def _refuse_truncated(path: Path) -> None:
+    """Raise AudioFileError if a WAV, RF64 or AIFF file ends before its audio does (libsndfile reads what is there)."""
     size = path.stat().st_size
     with path.open("rb") as file:
         header = file.read(12)
-        if header[:4] != b"RIFF" or header[8:12] != b"WAVE":
+        form, kind = header[:4], header[8:12]
+        if (form, kind) not in ((b"RIFF", b"WAVE"), (b"RF64", b"WAVE"), (b"FORM", b"AIFF"), (b"FORM", b"AIFC")):
             return
+        order: Literal["big", "little"] = "big" if form == b"FORM" else "little"
+        long_length = 0
         while len(chunk := file.read(8)) == 8:
-            length = int.from_bytes(chunk[4:], "little")
-            if chunk[:4] == b"data":
+            length = int.from_bytes(chunk[4:], order)
+            if chunk[:4] in (b"data", b"SSND"):
+                if length == 2**32 - 1:
+                    # a length that was never written (a stream), or that stands in RF64's own chunk
+                    length = long_length
                 missing = file.tell() + length - size
-                if missing > 0 and length < 2**32 - 1:
+                if missing > 0:
                     raise AudioFileError(
                         f"{path}: truncated, {missing} of {length} bytes of audio are missing; copy the file again"
                     )
                 return
+            if chunk[:4] == b"ds64":
+                long_length = int.from_bytes(file.read(16)[8:], order)
+                length -= 16
             file.seek(length + length % 2, os.SEEK_CUR)
-    raise AudioFileError(f"{path}: truncated, the WAV header has no audio behind it; copy the file again")
+    raise AudioFileError(f"{path}: truncated, the header has no audio behind it; copy the file again")
 
 
 def write_audio(path: Path | str, samples: FloatArray, *, sample_rate: int, force: bool = True) -> None:
@@ -145,7 +158,10 @@ def write_audio(path: Path | str, samples: FloatArray, *, sample_rate: int, forc
         else:
             import soundfile
 
-            soundfile.write(temporary, data, sample_rate, subtype="FLOAT", format="RF64")
+            try:
+                soundfile.write(temporary, data, sample_rate, subtype="FLOAT", format="RF64")
+            except soundfile.LibsndfileError as error:
+                raise OSError(errno.EIO, error.error_string) from error
 
 
 @contextmanager
@@ -192,9 +208,25 @@ def _why_not_written(path: Path, error: OSError) -> str:
 
 
 def refuse_overwrite(path: Path | str, *, force: bool) -> None:
-    """Raise UsageError if `path` exists and `force` is false."""
-    if not force and Path(path).exists():
+    """Refuse, before the work begins, a file that could not be written after it.
+
+    Raises
+    ------
+    UsageError
+        If `path` is a folder, or exists and `force` is false.
+    OutputError
+        If its folder, or the nearest one above that exists, is no folder or not writable.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; give the name of a file")
+    if path.exists() and not force:
         raise UsageError(f"{path}: exists already; give another name or --force")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise OutputError(f"{path}: could not be written ({above} is a file, no folder); choose another output")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise OutputError(_why_not_written(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES))))
 
 
 def write_bytes(path: Path | str, data: bytes, *, force: bool = True) -> None:
@@ -260,7 +292,9 @@ def read_json(path: Path | str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file; check the name") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error}); give a JSON file") from error
+    except (ValueError, RecursionError) as error:
         raise AudioFileError(f"{path}: not valid JSON ({error}); make it again") from error
 
 

@@ -5,6 +5,7 @@ validity mask for every point. A positive delay means that the output is late; t
 """
 
 import io as stdio
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from tapemeasure.errors import SignalError, UsageError
 from tapemeasure.io import write_bytes, write_text
 
 CSV_HEADER = "time_s,delay_s,sigma_s,valid"
+MAX_TIME_ERROR = 0.01
+"""How far a time of a CSV may lie beside the uniform grid, in steps."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class DelayTrajectory:
     Raises
     ------
     SignalError
-        If there is no point, the lengths differ, or a delay is not finite.
+        If there is no point, the lengths differ, a delay is not finite, or the grid does not rise.
     """
 
     start_s: float
@@ -52,6 +55,10 @@ class DelayTrajectory:
             raise SignalError(
                 f"delay trajectory: {n_points} delays, {len(self.sigma_s)} sigmas, {len(self.valid)} flags; "
                 "all three need the same length of at least 1"
+            )
+        if not (np.isfinite(self.start_s) and 0.0 < self.rate_hz < np.inf):
+            raise SignalError(
+                f"delay trajectory: {self.rate_hz:g} points a second from {self.start_s:g} s; time must rise"
             )
         if not np.isfinite(self.delay_s).all():
             raise SignalError("delay trajectory: a delay is not finite; mark the point invalid and bridge it")
@@ -131,7 +138,7 @@ def load_trajectory(path: Path | str) -> DelayTrajectory:
         raise UsageError(f"{path}: a delay trajectory ends in .csv or .npz; give one of those")
     try:
         return _load_csv(path) if suffix == ".csv" else _load_npz(path)
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
         if isinstance(error, SignalError):
             raise
         raise SignalError(f"{path}: not a delay trajectory ({error}); make it with `tapemeasure track`") from error
@@ -159,7 +166,10 @@ def _load_csv(path: Path) -> DelayTrajectory:
     table = np.loadtxt(rows, delimiter=",", ndmin=2)
     time = table[:, 0]
     # the span, not one step, because times are rounded in the file
-    rate_hz = (len(time) - 1) / (time[-1] - time[0]) if len(time) > 1 else 1.0
+    span_s = float(time[-1] - time[0])
+    rate_hz = (len(time) - 1) / span_s if span_s > 0.0 else 1.0
+    if not np.allclose(time, time[0] + np.arange(len(time)) / rate_hz, rtol=0.0, atol=MAX_TIME_ERROR / rate_hz):
+        raise SignalError(f"{path}: time_s does not rise in equal steps; put the delays on a uniform grid")
     return DelayTrajectory(
         start_s=float(time[0]),
         rate_hz=float(rate_hz),

@@ -17,6 +17,7 @@ from tapemeasure.io import (
     read_audio,
     read_json,
     read_pair,
+    refuse_overwrite,
     sha256_of_file,
     write_audio,
     write_json,
@@ -49,6 +50,17 @@ def test_equal_audio_gives_equal_bytes_two_seconds_apart(tmp_path):
     time.sleep(2.1)
     write_audio(tmp_path / "b.wav", tone(), sample_rate=44100)
     assert sha256_of_file(tmp_path / "a.wav") == sha256_of_file(tmp_path / "b.wav")
+
+
+def test_large_audio_that_does_not_fit_leaves_nothing(tmp_path, monkeypatch):
+    def full(*arguments, **settings):
+        raise soundfile.LibsndfileError(2)
+
+    monkeypatch.setattr("tapemeasure.io.WAV_LIMIT_BYTES", 1000)
+    monkeypatch.setattr("soundfile.write", full)
+    with pytest.raises(OutputError, match=r"a\.wav: could not be written"):
+        write_audio(tmp_path / "a.wav", tone(), sample_rate=44100)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_large_audio_becomes_rf64(tmp_path, monkeypatch):
@@ -184,3 +196,30 @@ def test_a_pair_shares_its_sample_rate(tmp_path):
     with pytest.raises(MismatchError, match=r"out\.wav is 44100 Hz, .*in\.wav is 48000 Hz; resample one"):
         read_pair(tmp_path / "in.wav", tmp_path / "out.wav")
     assert read_pair(tmp_path / "in.wav", tmp_path / "in.wav")[2] == 48000
+
+
+def test_folder_in_place_of_a_file(tmp_path):
+    for read in (read_audio, read_json):
+        with pytest.raises(UsageError, match=r"folder|directory"):
+            read(tmp_path)
+    for force in (False, True):
+        with pytest.raises(UsageError, match="is a folder"):
+            refuse_overwrite(tmp_path, force=force)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.aiff", "AIFF"), ("a.wav", "RF64"), ("a.flac", "FLAC")])
+def test_other_formats_are_refused_when_truncated(tmp_path, name, kind):
+    soundfile.write(tmp_path / name, tone(), 44100, format=kind)
+    read_audio(tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(AudioFileError, match=r"truncated|not a readable"):
+        read_audio(tmp_path / name)
+
+
+def test_an_output_that_cannot_be_written_is_refused_beforehand(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="is a file, no folder"):
+        refuse_overwrite(tmp_path / "file" / "new" / "a.wav", force=True)
+    refuse_overwrite(tmp_path / "new" / "deeper" / "a.wav", force=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

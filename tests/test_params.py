@@ -74,7 +74,13 @@ def test_all_wrong_settings_are_told_at_once():
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "no such file"), ("a: [1", "no valid YAML"), ("[1, 2]", "mapping"), (b"\xff\xfe\x00", "read")],
+    [
+        (None, "no such file"),
+        ("a: [1", "no valid YAML"),
+        ("[1, 2]", "mapping"),
+        (b"\xff\xfe\x00", "read"),
+        ("track:\n  rate_hz: 100\n  pilot: none\n  rate_hz: 50\n", "rate_hz stands here a second time"),
+    ],
 )
 def test_unreadable_params_file(tmp_path, content, words):
     path = tmp_path / "params.yaml"

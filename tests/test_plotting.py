@@ -1,5 +1,6 @@
 """Pictures: the right files, the same bytes twice, the right numbers in them, honest about what is missing."""
 
+import errno
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -189,3 +190,14 @@ def test_drawing_leaves_matplotlib_settings_alone(tmp_path):
     before = dict(matplotlib.rcParams)
     plotting.plot_trajectory(trajectory(), Path(tmp_path / "picture.png"))
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_a_full_disk_is_told_and_leaves_nothing(ending, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        plotting.plot_trajectory(trajectory(), tmp_path / f"picture.{ending}")
+    assert list(tmp_path.iterdir()) == []

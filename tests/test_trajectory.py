@@ -83,7 +83,45 @@ def test_unknown_ending(tmp_path):
         load_trajectory(tmp_path / "a.csv")
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", CSV_HEADER + "\n", CSV_HEADER + "\n1,2,x,1\n"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "",
+        "\n1,2,x,1",
+        "\n0,0.1,0",
+        "\n0,0.1,0,1\n1,0.1,0,1\n5,0.1,0,1",
+        "\n1,0.1,0,1\n0,0.1,0,1",
+        "\n1,0.1,0,1\n1,0.1,0,1",
+    ],
+    ids=["no row", "no number", "no flag", "uneven", "backwards", "standing still"],
+)
+def test_rows_that_are_no_trajectory(tmp_path, rows):
+    (tmp_path / "a.csv").write_text(CSV_HEADER + rows + "\n")
+    with pytest.raises(SignalError, match=r"a\.csv"):
+        load_trajectory(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("damage", ["half", "empty", "no archive", "one bit"])
+def test_damaged_npz(tmp_path, damage):
+    path = tmp_path / "a.npz"
+    wow().save(path)
+    whole = path.read_bytes()
+    if damage == "no archive":
+        np.save(tmp_path / "a.npy", np.zeros(3))
+        whole = (tmp_path / "a.npy").read_bytes()
+    flipped = whole[:300] + bytes([whole[300] ^ 255]) + whole[301:] if len(whole) > 300 else whole
+    path.write_bytes({"half": whole[: len(whole) // 2], "empty": b"", "no archive": whole, "one bit": flipped}[damage])
+    with pytest.raises(SignalError, match=r"a\.npz"):
+        load_trajectory(path)
+
+
+@pytest.mark.parametrize(("start_s", "rate_hz"), [(0.0, 0.0), (0.0, -1.0), (0.0, np.inf), (np.nan, 100.0)])
+def test_time_that_does_not_rise(start_s, rate_hz):
+    with pytest.raises(SignalError, match="time must rise"):
+        DelayTrajectory(start_s, rate_hz, np.zeros(2), np.zeros(2), np.ones(2, bool))
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n"])
 def test_file_that_is_no_trajectory(tmp_path, text):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(SignalError, match=r"a\.csv"):

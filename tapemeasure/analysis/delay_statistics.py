@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tapemeasure.arrays import FloatArray
+from tapemeasure.arrays import FloatArray, runs_of
 from tapemeasure.trajectory import DelayTrajectory
 
 SPEED_BANDWIDTH_HZ = 40.0
@@ -113,9 +113,8 @@ def _speed(trajectory: DelayTrajectory, *, bandwidth_hz: float) -> FloatArray | 
 
     half = round(1.5 * trajectory.rate_hz / bandwidth_hz) + 1
     taps = firwin(2 * half + 1, bandwidth_hz, fs=trajectory.rate_hz, window=("kaiser", 5.0))
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], trajectory.valid.astype(np.int8), [0]])))
     pieces = []
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
+    for first, last in runs_of(trajectory.valid):
         delay = trajectory.delay_s[first:last]
         if len(delay) > 2 * half + 3:
             pieces.append(_derivative(np.convolve(delay - delay[0], taps, "valid"), rate_hz=trajectory.rate_hz))

@@ -8,6 +8,7 @@ import numpy as np
 from tapemeasure.arrays import FloatArray
 from tapemeasure.dsp.spectra import tone_amplitudes
 from tapemeasure.errors import MismatchError, ParameterError, SignalError
+from tapemeasure.units import amplitude_from_db
 
 MAX_ORDER = 9
 HIDDEN_DB = 6.0
@@ -149,7 +150,7 @@ def distortion_vs_level(steps: Sequence[ToneDistortion]) -> DistortionVsLevel:
     heard = np.array([step.output_amplitude for step in ordered])
     harmonics = np.array([step.harmonic_amplitudes for step in ordered])
     noise = np.array([step.noise_amplitudes for step in ordered])
-    above = 10.0 ** (HIDDEN_DB / 20.0)
+    above = amplitude_from_db(HIDDEN_DB)
     fundamental = np.where(heard > above * noise[:, 0], heard, np.nan)
     measured = np.isfinite(harmonics)
     noise_power = np.sum(np.square(np.where(measured, noise[:, 1:], 0.0)), axis=1)

@@ -4,15 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tapemeasure.analysis.distortion import HIDDEN_DB, MAX_ORDER
 from tapemeasure.analysis.sweep import SweepImpulses
 from tapemeasure.arrays import FloatArray
 from tapemeasure.dsp.spectra import octave_grid, smooth_octaves
 from tapemeasure.errors import ParameterError
 
 POINTS_PER_OCTAVE = 24
-MAX_ORDER = 9
-HIDDEN_DB = 6.0
-"""A harmonic less than this above the noise floor is not told."""
 
 
 @dataclass(frozen=True)

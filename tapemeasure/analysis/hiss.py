@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from tapemeasure.analysis.noise import Noise, measure_noise
-from tapemeasure.analysis.silence import Silence, find_silences, no_silence_text, runs_of
-from tapemeasure.arrays import FloatArray, as_channels
+from tapemeasure.analysis.silence import Silence, find_silences, no_silence_text
+from tapemeasure.arrays import FloatArray, as_channels, runs_of
 from tapemeasure.dsp.spectra import frames_of
 from tapemeasure.errors import SignalError
 from tapemeasure.trajectory import DelayTrajectory

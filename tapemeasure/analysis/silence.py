@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tapemeasure.arrays import BoolArray, FloatArray
+from tapemeasure.arrays import FloatArray, runs_of
 from tapemeasure.errors import ParameterError
 from tapemeasure.units import db
 
@@ -83,12 +83,6 @@ def no_silence_text(
         f"{start * HOP_S:.2f} s and reaches {loudest[start]:.1f} dBFS: raise --silence-dbfs above that, lower "
         "--min-length, or give a take with a pause"
     )
-
-
-def runs_of(flags: BoolArray) -> list[tuple[int, int]]:
-    """First index and end of every run of true values."""
-    edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
-    return list(zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True))
 
 
 def _check_lengths(*, guard_s: float, min_length_s: float) -> None:

@@ -73,12 +73,14 @@ from tapemeasure.analysis.sweep import SweepImpulses, deconvolve_sweep
 from tapemeasure.arrays import FloatArray, as_channels
 from tapemeasure.errors import MismatchError, SignalError
 from tapemeasure.signals.sweeps import sweep_of_segment
-from tapemeasure.signals.timeline import Segment, Timeline
+from tapemeasure.signals.timeline import Segment, SegmentKind, Timeline
 from tapemeasure.units import db_from_amplitude
 
 PREFERRED_LEVEL_DBFS = -20.0
 SWEEP_TAIL_S = 0.5
 STEP_MARGIN_S = 0.05
+FADED_S = 0.01
+"""The last samples of a segment may be zero without being cut off."""
 
 
 @dataclass(frozen=True)
@@ -148,17 +150,24 @@ def measure_take(
     played, heard = _one_channel(stimulus, aligned_output, channel=channel)
     _check_timeline(timeline, sample_rate=sample_rate, length_samples=len(played))
     warnings: list[str] = []
+    ends_samples = int(np.flatnonzero(heard)[-1]) + 1
+    sweeps = _recorded(timeline, "sweep", ends_samples=ends_samples, warnings=warnings)
     responses, orders = _sweeps(
-        played, heard, timeline, harmonics=harmonics, smoothing_octaves=smoothing_octaves, warnings=warnings
+        played, heard, timeline, sweeps, harmonics=harmonics, smoothing_octaves=smoothing_octaves, warnings=warnings
     )
     response = _preferred(responses)
     if response is None:
         response = _from_programme(
             played, heard, sample_rate=sample_rate, smoothing_octaves=smoothing_octaves, warnings=warnings
         )
-    steps = [] if timeline is None else timeline.of_kind("step")
+    steps = _recorded(timeline, "step", ends_samples=ends_samples, warnings=warnings)
     finding = {"silence_dbfs": silence_dbfs, "guard_s": guard_s, "min_length_s": min_length_s}
     silences = find_silences(played, sample_rate=sample_rate, **finding)
+    heard_silences = tuple(silence for silence in silences if silence.end_s * sample_rate <= ends_samples)
+    if silences and not heard_silences:
+        warnings.append(
+            f"no noise level: the output ends at {ends_samples / sample_rate:.2f} s, before any silence does"
+        )
     if not silences:
         warnings.append(f"no noise level: {no_silence_text(played, sample_rate=sample_rate, **finding)}")
     return TakeMeasurement(
@@ -171,8 +180,8 @@ def measure_take(
         thd_vs_level=_thd_vs_level(
             played, heard, steps, sample_rate=sample_rate, harmonics=harmonics, warnings=warnings
         ),
-        noise=_noise(heard, silences, sample_rate=sample_rate),
-        silences=silences,
+        noise=_noise(heard, heard_silences, sample_rate=sample_rate),
+        silences=heard_silences,
         warnings=tuple(warnings),
     )
 
@@ -203,10 +212,25 @@ def _check_timeline(timeline: Timeline | None, *, sample_rate: int, length_sampl
         )
 
 
+def _recorded(timeline: Timeline | None, kind: SegmentKind, *, ends_samples: int, warnings: list[str]) -> list[Segment]:
+    """Segments of a kind that came back whole: behind the end of its recording an aligned output is all zeros."""
+    if timeline is None:
+        return []
+    limit = ends_samples + round(FADED_S * timeline.sample_rate)
+    segments = timeline.of_kind(kind)
+    whole = [segment for segment in segments if segment.stop_samples <= limit]
+    if missing := [segment.name for segment in segments if segment.stop_samples > limit]:
+        warnings.append(
+            f"the output ends at {ends_samples / timeline.sample_rate:.2f} s; not measured: {', '.join(missing)}"
+        )
+    return whole
+
+
 def _sweeps(
     played: FloatArray,
     heard: FloatArray,
     timeline: Timeline | None,
+    sweeps: list[Segment],
     *,
     harmonics: int,
     smoothing_octaves: float,
@@ -217,7 +241,7 @@ def _sweeps(
     orders: list[HarmonicResponse] = []
     if timeline is None:
         return responses, orders
-    for segment in timeline.of_kind("sweep"):
+    for segment in sweeps:
         level_dbfs = db_from_amplitude(float(np.max(np.abs(segment.cut(played)))))
         try:
             impulses = _impulses(played, heard, segment, timeline)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from tapemeasure.cli.common import force_option, json_option, print_result
-from tapemeasure.cli.pair import pair_trajectory, read_pair, require_channel
-from tapemeasure.cli.track import PILOTS
-from tapemeasure.io import provenance, refuse_overwrite, write_audio
+from tapemeasure.cli.common import check_output, force_option, json_option, print_result
+from tapemeasure.cli.pair import pair_trajectory, require_channel
+from tapemeasure.delay.track import PILOTS
+from tapemeasure.io import provenance, read_pair, write_audio
 
 
 @click.command(name="align")
@@ -44,7 +44,7 @@ def command(
       tapemeasure align input.wav output.wav -o aligned.wav --pilot none --json
       tapemeasure align input.wav output.wav -o aligned.wav --trajectory delay.csv
     """
-    refuse_overwrite(aligned_file, force=force)
+    check_output(aligned_file, endings=(".wav",), force=force, inputs=[input_file, output_file])
     stimulus, output, sample_rate = read_pair(input_file, output_file)
     for path, samples in ((input_file, stimulus), (output_file, output)):
         require_channel(samples, channel, path=path)

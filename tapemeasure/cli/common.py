@@ -1,7 +1,8 @@
 """What the commands share: options, the table or the JSON of a result, the progress bar."""
 
+import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,10 +11,25 @@ import click
 from click.core import ParameterSource
 
 from tapemeasure.arrays import Progress, no_progress
-from tapemeasure.io import json_text
+from tapemeasure.errors import UsageError
+from tapemeasure.io import json_text, refuse_overwrite
 from tapemeasure.params import Params, load_params
 
+TRAJECTORY_ENDINGS = (".csv", ".npz")
+PICTURE_ENDINGS = (".png", ".svg", ".pdf")
+
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers without NaN, which no comparison refuses."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or a usage error."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 def json_option(function: Function) -> Function:
@@ -37,6 +53,24 @@ def params_or_defaults(ctx: click.Context, params_file: str) -> Params:
     """Settings of ``--params``; the defaults where it was not given and there is no params.yaml either."""
     named = ctx.get_parameter_source("params_file") is not ParameterSource.DEFAULT
     return load_params(params_file) if named or Path(params_file).is_file() else Params()
+
+
+def check_output(
+    path: Path | str | None, *, endings: Sequence[str], force: bool, inputs: Iterable[Path | str | None] = ()
+) -> None:
+    """Refuse a file that could not be written before the work starts rather than behind it; None is no file.
+
+    An input is refused even with `force`: what was measured must not be lost to its own result.
+    """
+    if path is None:
+        return
+    if Path(path).suffix.lower() not in endings:
+        raise UsageError(f"{path}: the name must end in {' or '.join(endings)}; change it")
+    if Path(path).exists():
+        for source in inputs:
+            if source is not None and Path(source).exists() and Path(source).samefile(path):
+                raise UsageError(f"{path}: is read by this command; give the output another name")
+    refuse_overwrite(path, force=force)
 
 
 def print_result(result: Mapping[str, Any], *, as_json: bool, rows: Sequence[tuple[str, str]] = ()) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, params_file: str, as_json: bool) -> None:
-    r"""List the devices: the profiles of the params file, and the sound cards that hardware profiles match.
+    """List the devices: the profiles of the params file, and the sound cards that hardware profiles match.
 
     Computed devices (tape, chowtape, identity) need no sound card; without PortAudio they are listed all the same.
 

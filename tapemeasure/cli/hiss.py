@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from tapemeasure.arrays import FloatArray
-from tapemeasure.cli.common import force_option, json_option, print_result
-from tapemeasure.cli.pair import pair_trajectory, read_pair, require_channel
-from tapemeasure.io import provenance, refuse_overwrite, write_audio, write_json
+from tapemeasure.cli.common import FiniteRange, force_option, json_option, print_result
+from tapemeasure.cli.pair import pair_trajectory, require_channel
+from tapemeasure.io import provenance, read_pair, refuse_overwrite, write_audio, write_json
 
 
 @click.command(epilog="Levels are rms dBFS: full scale is 1.0 rms, a full-scale sine reads -3.01 dBFS.")
@@ -18,7 +18,7 @@ from tapemeasure.io import provenance, refuse_overwrite, write_audio, write_json
 @click.option("-o", "--output", "folder", metavar="FOLDER", help="Write each segment as WAV, and hiss.json, here.")
 @click.option(
     "--silence-dbfs",
-    type=click.FloatRange(-140.0, 0.0),
+    type=FiniteRange(-140.0, 0.0),
     default=-60.0,
     show_default=True,
     metavar="DBFS",
@@ -27,7 +27,7 @@ from tapemeasure.io import provenance, refuse_overwrite, write_audio, write_json
 @click.option(
     "--guard",
     "guard_s",
-    type=click.FloatRange(0.0, 5.0),
+    type=FiniteRange(0.0, 5.0),
     default=0.15,
     show_default=True,
     metavar="S",
@@ -36,7 +36,7 @@ from tapemeasure.io import provenance, refuse_overwrite, write_audio, write_json
 @click.option(
     "--min-length",
     "min_length_s",
-    type=click.FloatRange(0.1, 3600.0),
+    type=FiniteRange(0.1, 3600.0),
     default=0.5,
     show_default=True,
     metavar="S",

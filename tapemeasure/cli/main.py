@@ -45,8 +45,25 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    from tapemeasure.io import source_commit
+
+    commit = source_commit()
+    click.echo(f"tapemeasure, version {__version__}" + (f", commit {commit}" if commit else ""))
+    ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, "--version", prog_name="tapemeasure")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Tell version and commit.",
+)
 def cli() -> None:
     """Measure any magnetic tape recorder, and turn it into a neural replica.
 
@@ -64,7 +81,8 @@ def _exit_code(arguments: Sequence[str]) -> int:
     name = next((argument for argument in arguments if argument in COMMANDS), "tapemeasure")
     try:
         answer = cli.main(args=list(arguments), prog_name="tapemeasure", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return answer if isinstance(answer, int) else 0
     except TapeMeasureError as error:
         click.echo(f"{name}: {error}", err=True)
@@ -79,9 +97,20 @@ def _exit_code(arguments: Sequence[str]) -> int:
         click.echo(f"{name}: out of memory; give a shorter file", err=True)
         return 1
     except BrokenPipeError:
-        # the reader of stdout went away; keep the interpreter from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         return 1
+    except OSError as error:
+        # every file has its own message; what is left is stdout itself (a full disk), or a file that went away
+        where = "the result" if error.filename is None else error.filename
+        click.echo(f"{name}: {where}: {error.strerror or error}; check the disk and the permissions", err=True)
+        _close_stdout()
+        return 1
+
+
+def _close_stdout() -> None:
+    """Keep the interpreter from complaining at exit about what stdout did not take."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

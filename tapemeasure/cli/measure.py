@@ -6,14 +6,20 @@ from typing import Any
 
 import click
 
-from tapemeasure.cli.common import force_option, json_option, print_result, warn
+from tapemeasure.cli.common import (
+    PICTURE_ENDINGS,
+    FiniteRange,
+    check_output,
+    force_option,
+    json_option,
+    print_result,
+    warn,
+)
 from tapemeasure.cli.measure_table import take_rows
-from tapemeasure.cli.pair import pair_trajectory, read_pair, require_channel
+from tapemeasure.cli.pair import pair_trajectory, require_channel
+from tapemeasure.delay.track import PILOTS
 from tapemeasure.errors import SignalError, TapeMeasureError, UsageError
-from tapemeasure.io import provenance, refuse_overwrite, write_json
-
-INPUT_END, OUTPUT_END = "_input.wav", "_output.wav"
-PICTURE_ENDINGS = (".png", ".svg", ".pdf")
+from tapemeasure.io import provenance, read_pair, write_json
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class _Options:
 @click.option("--timeline", metavar="FILE.json", help="Names the sweeps and steps in INPUT; `synthesize` wrote it.")
 @click.option(
     "--pilot",
-    type=click.Choice(["auto", "none", "pulses", "tone", "inband"]),
+    type=click.Choice(PILOTS),
     default="auto",
     show_default=True,
     metavar="KIND",
@@ -47,7 +53,7 @@ class _Options:
 @click.option(
     "--smoothing",
     "smoothing_octaves",
-    type=click.FloatRange(0.0, 1.0),
+    type=FiniteRange(0.0, 1.0),
     default=1.0 / 12.0,
     show_default="1/12",
     metavar="OCTAVES",
@@ -62,18 +68,20 @@ def command(
 ) -> None:
     """Measure response, distortion, noise and delay of a take.
 
-    INPUT is what was played, OUTPUT what came back. A FOLDER holds pairs <name>_input.wav and <name>_output.wav. The
-    delay is tracked and undone first. With a timeline the sweeps give response and harmonics and the steps THD against
-    level; without one the response comes from the programme, where its coherence allows.
+    INPUT is what was played, OUTPUT what came back. A FOLDER holds pairs <name>_input.wav and <name>_output.wav, in
+    it or one folder below, with their timelines <name>_input.json. The delay is tracked and undone first. With a
+    timeline the sweeps give response and harmonics and the steps THD against level; without one the response comes
+    from the programme, where its coherence allows.
 
     \b
     Examples:
       tapemeasure measure stimulus.wav capture.wav --timeline stimulus.json
-      tapemeasure measure captures/akai --json
+      tapemeasure measure raw/akai --json
       tapemeasure measure in.wav out.wav --pilot none -o take.json --plot response.svg
     """
     chosen = _Options(**options)
-    _check_outputs(output_json, plot, force=force)
+    check_output(output_json, endings=(".json",), force=force, inputs=[chosen.timeline])
+    check_output(plot, endings=PICTURE_ENDINGS, force=force)
     folder = _folder(files, chosen)
     if folder is None:
         takes, result = _one(files, chosen)
@@ -89,21 +97,12 @@ def command(
         raise SignalError(f"{len(failed)} of {len(takes)} takes could not be measured: {', '.join(failed)}")
 
 
-def _check_outputs(output_json: str | None, plot: str | None, *, force: bool) -> None:
-    """Refuse what could not be written after minutes of work."""
-    for path in (output_json, plot):
-        if path is not None:
-            refuse_overwrite(path, force=force)
-    if plot is not None and Path(plot).suffix.lower() not in PICTURE_ENDINGS:
-        raise UsageError(f"{plot}: a picture ends in {', '.join(PICTURE_ENDINGS)}; change the name's ending")
-
-
 def _folder(files: tuple[str, ...], chosen: _Options) -> Path | None:
     """The folder of takes that was asked for; None for a pair of files."""
     if len(files) == 2:
         return None
     if len(files) != 1 or not Path(files[0]).is_dir():
-        raise UsageError(f"{' '.join(files)}: give INPUT and OUTPUT, or one folder of <name>{INPUT_END} pairs")
+        raise UsageError(f"{' '.join(files)}: give INPUT and OUTPUT, or one folder of <name>_input.wav pairs")
     if chosen.trajectory is not None:
         raise UsageError("--trajectory belongs to one take; measure the takes of the folder one by one")
     return Path(files[0])
@@ -111,34 +110,39 @@ def _folder(files: tuple[str, ...], chosen: _Options) -> Path | None:
 
 def _one(files: tuple[str, ...], chosen: _Options) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     input_file, output_file = Path(files[0]), Path(files[1])
-    take = _measure(input_file, output_file, chosen, name=output_file.stem.removesuffix("_output"))
+    timeline = None if chosen.timeline is None else Path(chosen.timeline)
+    take = _measure(input_file, output_file, timeline, chosen, name=output_file.stem.removesuffix("_output"))
     paths = {"input": input_file, "output": output_file, "timeline": chosen.timeline, "trajectory": chosen.trajectory}
     inputs = {key: Path(path) for key, path in paths.items() if path is not None}
     return [take], {**take, "provenance": provenance(inputs=inputs)}
 
 
 def _many(folder: Path, chosen: _Options) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    names = sorted(path.name.removesuffix(INPUT_END) for path in folder.glob(f"*{INPUT_END}"))
-    if not names:
-        raise UsageError(f"{folder}: holds no <name>{INPUT_END}; give a folder of pairs, or INPUT and OUTPUT")
+    from tapemeasure.devices.captures import list_takes
+
+    found = list_takes(folder)
+    if not found:
+        raise UsageError(f"{folder}: holds no <name>_input.wav; give a folder of pairs, or INPUT and OUTPUT")
     takes = []
-    for name in names:
+    for files in found:
+        timeline = files.timeline if chosen.timeline is None else Path(chosen.timeline)
         try:
-            takes.append(_measure(folder / f"{name}{INPUT_END}", folder / f"{name}{OUTPUT_END}", chosen, name=name))
+            takes.append(_measure(files.input, files.output, timeline, chosen, name=files.name))
         except TapeMeasureError as error:
-            warn(f"{name}: {error}")
-            takes.append({"name": name, "error": str(error)})
-    paths = [folder / f"{name}{end}" for name in names for end in (INPUT_END, OUTPUT_END)]
-    inputs = {path.name: path for path in paths if path.is_file()}
+            warn(f"{files.name}: {error}")
+            takes.append({"name": files.name, "error": str(error)})
+    inputs = {path.relative_to(folder).as_posix(): path for files in found for path in (files.input, files.output)}
     return takes, {"takes": takes, "provenance": provenance(inputs=inputs)}
 
 
-def _measure(input_file: Path, output_file: Path, chosen: _Options, *, name: str) -> dict[str, Any]:
+def _measure(
+    input_file: Path, output_file: Path, timeline_file: Path | None, chosen: _Options, *, name: str
+) -> dict[str, Any]:
     """JSON of one take, without provenance."""
     from tapemeasure.analysis.take import measure_take
     from tapemeasure.signals.timeline import load_timeline
 
-    timeline = None if chosen.timeline is None else load_timeline(chosen.timeline)
+    timeline = None if timeline_file is None else load_timeline(timeline_file)
     stimulus, output, sample_rate = read_pair(input_file, output_file)
     for path, samples in ((input_file, stimulus), (output_file, output)):
         require_channel(samples, chosen.channel, path=path)

@@ -29,6 +29,8 @@ def take_rows(take: dict[str, Any]) -> list[tuple[str, str]]:
 def _delay_rows(delay: dict[str, Any] | None) -> list[tuple[str, str]]:
     if delay is None:
         return []
+    if delay["mean_delay_s"] is None:
+        return [("delay", NOT_MEASURED)]
     return [
         ("delay", f"{1e3 * delay['mean_delay_s']:.3f} ms by {delay['method']}, std {1e6 * delay['delay_std_s']:.1f} us")
     ]

@@ -5,11 +5,8 @@ from pathlib import Path
 from tapemeasure.arrays import FloatArray
 from tapemeasure.cli.common import progress_bar, warn
 from tapemeasure.errors import SignalError
-from tapemeasure.io import read_pair
 from tapemeasure.signals.timeline import Pilot
 from tapemeasure.trajectory import DelayTrajectory, load_trajectory
-
-__all__ = ["pair_trajectory", "read_pair", "require_channel"]
 
 
 def require_channel(samples: FloatArray, channel: int, *, path: Path | str) -> None:

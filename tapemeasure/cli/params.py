@@ -8,7 +8,7 @@ import click
 from tapemeasure.cli.common import json_option, params_option
 from tapemeasure.errors import ParameterError
 from tapemeasure.io import json_text, write_text
-from tapemeasure.params import Params, lay_over, load_params, validated
+from tapemeasure.params import Params, lay_over, load_params, read_yaml, validated
 
 
 @click.command(name="params")
@@ -44,7 +44,6 @@ def command(params_file: str, as_json: bool, profile: str | None, write: bool) -
 def _with_profile(path: Path, overlay_path: Path) -> tuple[Params, str]:
     """Checked settings and their YAML, comments kept."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
     if not overlay_path.is_file():
         there = ", ".join(sorted(file.stem for file in overlay_path.parent.glob("*.yaml"))) or "none"
@@ -52,10 +51,7 @@ def _with_profile(path: Path, overlay_path: Path) -> tuple[Params, str]:
     yaml = YAML(typ="rt")
     yaml.width = 120
     settings = yaml.load(path.read_text(encoding="utf-8"))
-    try:
-        lay_over(settings, YAML(typ="safe").load(overlay_path.read_text(encoding="utf-8")) or {})
-    except YAMLError as error:
-        raise ParameterError(f"{overlay_path}: no valid YAML ({error})") from error
+    lay_over(settings, read_yaml(overlay_path))
     buffer = StringIO()
     yaml.dump(settings, buffer)
     text = buffer.getvalue()

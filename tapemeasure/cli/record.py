@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from tapemeasure.arrays import FloatArray
 from tapemeasure.cli.common import (
+    FiniteRange,
     force_option,
     json_option,
     params_option,
@@ -88,7 +89,11 @@ def _complete_device(ctx: click.Context, param: click.Parameter, incomplete: str
 @click.option("-o", "--output", metavar="FOLDER", help="Where the take goes.  [default: raw/<device>/<take>]")
 @click.option("--take", metavar="NAME", help="Name of the take.  [default: the next of take01, take02, ...]")
 @click.option(
-    "--level", type=click.FloatRange(-80.0, 0.0), metavar="DB", help="Play at this level (profile: level_db)."
+    "--level",
+    "level_db",
+    type=FiniteRange(-80.0, 0.0),
+    metavar="DB",
+    help="Play at this level (profile: level_db).",
 )
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Another setting, e.g. tail_s=5.")
 @click.option("--note", "notes", multiple=True, metavar="KEY=VALUE", help="For the sidecar: tape, speed, bias, ...")
@@ -103,7 +108,7 @@ def command(
     stimulus_path: str,
     output: str | None,
     take: str | None,
-    level: float | None,
+    level_db: float | None,
     assignments: Sequence[str],
     notes: Sequence[str],
     dry_run: bool,
@@ -111,7 +116,7 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    r"""Play the test signals through a real machine and record what comes back.
+    """Play the test signals through a real machine and record what comes back.
 
     For machines with three heads, which play back while they record. Writes <take>_input.wav (what was played, at
     the level it was played), <take>_output.wav, <take>_input.json (the segments) and <take>.json (card, channels,
@@ -128,8 +133,8 @@ def command(
     from tapemeasure.devices.takes import record_take
 
     noted = _notes(notes)
-    if level is not None:
-        assignments = [*assignments, f"level_db={level}"]
+    if level_db is not None:
+        assignments = [*assignments, f"level_db={level_db}"]
     params = params_or_defaults(ctx, params_file)
     plan = _plan(params, name, _read_stimulus(Path(stimulus_path)), assignments, output=output, take=take, force=force)
     facts = _facts(plan, noted)

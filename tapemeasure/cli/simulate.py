@@ -7,10 +7,20 @@ from typing import Any
 
 import click
 
-from tapemeasure.cli.common import force_option, json_option, params_option, print_result, progress_bar, warn
+from tapemeasure.cli.common import (
+    TRAJECTORY_ENDINGS,
+    check_output,
+    force_option,
+    json_option,
+    params_option,
+    params_or_defaults,
+    print_result,
+    progress_bar,
+    warn,
+)
 from tapemeasure.devices.base import Capture
 from tapemeasure.errors import ParameterError, UsageError
-from tapemeasure.io import provenance, read_audio, refuse_overwrite, write_audio, write_json
+from tapemeasure.io import provenance, read_audio, write_audio, write_json
 from tapemeasure.params import (
     ChowtapeProfile,
     DeviceProfile,
@@ -18,7 +28,6 @@ from tapemeasure.params import (
     IdentityProfile,
     Params,
     TapeProfile,
-    load_params,
     updated_settings,
 )
 
@@ -74,11 +83,12 @@ def command(
       tapemeasure simulate in.wav out.wav --device chowtape_wowflutter --params params.yaml
       tapemeasure simulate in.wav out.wav --device chowtape --plugin CHOWTapeModel.vst3 --set parameters.tape_mode=NR8
     """
-    given = context.get_parameter_source("params_file") is not click.core.ParameterSource.DEFAULT
-    profile = find_profile(device_name, params_file=Path(params_file), params_given=given)
+    profile = find_profile(device_name, params_or_defaults(context, params_file))
     profile = changed_profile(profile, name=device_name, assignments=assignments, plugin=plugin)
+    check_output(output_file, endings=(".wav",), force=force, inputs=[input_file])
     sidecar_file = output_file.with_suffix(".json")
-    check_outputs(output_file, sidecar_file, truth_file, force=force)
+    check_output(sidecar_file, endings=(".json",), force=force)
+    check_output(truth_file, endings=TRAJECTORY_ENDINGS, force=force)
     if truth_file is not None and isinstance(profile, ChowtapeProfile):
         raise UsageError(
             f"--truth {truth_file}: the plug-in does not tell its delay; run `tapemeasure track` on the result"
@@ -94,7 +104,7 @@ def command(
         capture = device.run(samples, sample_rate=sample_rate, progress=progress)
     elapsed_s = max(time.perf_counter() - begin, 1e-9)
 
-    sidecar = describe(capture, profile_name=device_name) | {"provenance": origin}
+    sidecar = {"profile": device_name, **capture.facts(), "provenance": origin}
     write_results(
         capture, sidecar, output_file=output_file, sidecar_file=sidecar_file, truth_file=truth_file, force=force
     )
@@ -114,17 +124,16 @@ def command(
     print_result(result, as_json=as_json, rows=result_rows(result))
 
 
-def find_profile(name: str, *, params_file: Path, params_given: bool) -> DeviceProfile:
-    """Profile of the params file, or a bare kind; the file may be missing where it was not asked for.
+def find_profile(name: str, params: Params) -> DeviceProfile:
+    """Profile of the params file, or a bare kind.
 
     Raises
     ------
     ParameterError
-        If the params file is wrong, or there is no such profile.
+        If there is no such profile.
     UsageError
         If the profile is of the kind hardware, which records and does not simulate.
     """
-    params = load_params(params_file) if params_given or params_file.exists() else Params()
     profile = params.devices.get(name) or BARE_KINDS.get(name)
     if isinstance(profile, HardwareProfile) or name == "hardware":
         raise UsageError(f"{name} is a real machine; use `tapemeasure record --device {name}`")
@@ -149,34 +158,6 @@ def changed_profile(
         raise ParameterError(f"--set {assignments[0]}: the device {name} has no settings")
     changed = updated_settings(profile.settings, assignments)
     return profile.model_copy(update={"settings": changed})
-
-
-def check_outputs(output_file: Path, sidecar_file: Path, truth_file: Path | None, *, force: bool) -> None:
-    """Raise UsageError, before the work begins, for names that cannot be written."""
-    if output_file.suffix.lower() != ".wav":
-        raise UsageError(f"{output_file}: the output is a WAV file; give a name that ends in .wav")
-    for path in (output_file, sidecar_file, truth_file):
-        if path is not None:
-            refuse_overwrite(path, force=force)
-    if truth_file is not None and truth_file.suffix.lower() not in (".csv", ".npz"):
-        raise UsageError(f"{truth_file}: the truth is saved as .csv or .npz; change the name's ending")
-
-
-def describe(capture: Capture, *, profile_name: str) -> dict[str, Any]:
-    """What a sidecar tells of a capture."""
-    n_samples, n_channels = capture.samples.shape
-    return {
-        "device": capture.device,
-        "profile": profile_name,
-        "settings": dict(capture.settings),
-        "seed": capture.seed,
-        "sample_rate": capture.sample_rate,
-        "n_samples": n_samples,
-        "n_channels": n_channels,
-        "latency_samples": capture.latency_samples,
-        "warnings": list(capture.warnings),
-        **({"details": dict(capture.details)} if capture.details else {}),
-    }
 
 
 def write_results(

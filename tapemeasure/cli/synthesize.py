@@ -1,15 +1,21 @@
 """``tapemeasure synthesize``: make the test signals and their timeline."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from tapemeasure.cli.common import force_option, json_option, params_option, print_result, progress_bar, warn
+from tapemeasure.cli.common import (
+    force_option,
+    json_option,
+    params_option,
+    params_or_defaults,
+    print_result,
+    progress_bar,
+    warn,
+)
 from tapemeasure.io import provenance, refuse_overwrite
-from tapemeasure.params import Params, StimuliParams, load_params, updated_settings
+from tapemeasure.params import updated_settings
 
 
 @click.command(epilog="Segments are addressed by name in all that follows; levels are peak dBFS.")
@@ -57,7 +63,8 @@ def command(
     for path in stimulus_files(output):
         refuse_overwrite(path, force=force)
     chosen = {"sample_rate": sample_rate, "pilot.kind": pilot, "seed": seed}
-    stimuli = _settings(ctx, params_file, [f"{key}={value}" for key, value in chosen.items() if value is not None])
+    assignments = [f"{key}={value}" for key, value in chosen.items() if value is not None]
+    stimuli = updated_settings(params_or_defaults(ctx, params_file).stimuli, assignments, where="synthesize")
     wanted = stimuli.programme
     with progress_bar("synthesize") as progress:
         own = user_programme(wanted.folder, sample_rate=stimuli.sample_rate, length_s=wanted.total_s)
@@ -65,7 +72,8 @@ def command(
         audio, timeline = save_stimulus(stimulus, output, force=force)
     for text in stimulus.warnings:
         warn(text)
-    inputs = {path.as_posix(): path for path in [*_existing(params_file), *programme_files(wanted.folder)]}
+    existing = [Path(params_file)] if Path(params_file).is_file() else []
+    inputs = {path.as_posix(): path for path in [*existing, *programme_files(wanted.folder)]}
     result: dict[str, Any] = {
         "audio": audio,
         "timeline": timeline,
@@ -77,17 +85,6 @@ def command(
         "provenance": provenance(inputs=inputs),
     }
     print_result(result, as_json=as_json, rows=_rows(result))
-
-
-def _settings(ctx: click.Context, params_file: str, assignments: Sequence[str]) -> StimuliParams:
-    """Settings of the params file (the defaults where it is not named and not there), with the options before them."""
-    named = ctx.get_parameter_source("params_file") is not ParameterSource.DEFAULT
-    params = load_params(params_file) if named or _existing(params_file) else Params()
-    return updated_settings(params.stimuli, assignments, where="synthesize")
-
-
-def _existing(params_file: str) -> list[Path]:
-    return [Path(params_file)] if Path(params_file).is_file() else []
 
 
 def _rows(result: dict[str, Any]) -> list[tuple[str, str]]:

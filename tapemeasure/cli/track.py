@@ -5,14 +5,20 @@ from typing import Any
 
 import click
 
-from tapemeasure.cli.common import force_option, json_option, print_result, progress_bar, warn
-from tapemeasure.cli.pair import read_pair, require_channel
-from tapemeasure.errors import UsageError
-from tapemeasure.io import provenance, refuse_overwrite
-
-PILOTS = ("auto", "none", "pulses", "tone", "inband")
-TRAJECTORY_ENDINGS = (".csv", ".npz")
-PLOT_ENDINGS = (".png", ".svg", ".pdf")
+from tapemeasure.cli.common import (
+    PICTURE_ENDINGS,
+    TRAJECTORY_ENDINGS,
+    FiniteRange,
+    check_output,
+    force_option,
+    json_option,
+    print_result,
+    progress_bar,
+    warn,
+)
+from tapemeasure.cli.pair import require_channel
+from tapemeasure.delay.track import PILOTS
+from tapemeasure.io import provenance, read_pair
 
 
 @click.command(name="track")
@@ -26,9 +32,9 @@ PLOT_ENDINGS = (".png", ".svg", ".pdf")
               help="Channel of the programme, counted from 1.")  # fmt: skip
 @click.option("--pilot", type=click.Choice(PILOTS), default="auto", show_default=True,
               help="Timing reference; none tracks by the programme alone.")  # fmt: skip
-@click.option("--rate", "rate_hz", metavar="HZ", type=click.FloatRange(1.0, 2000.0), default=100.0, show_default=True,
+@click.option("--rate", "rate_hz", metavar="HZ", type=FiniteRange(1.0, 2000.0), default=100.0, show_default=True,
               help="Points of the trajectory per second.")  # fmt: skip
-@click.option("--max-delay", "max_delay_s", metavar="S", type=click.FloatRange(0.0, 120.0, min_open=True),
+@click.option("--max-delay", "max_delay_s", metavar="S", type=FiniteRange(0.0, 120.0, min_open=True),
               default=10.0, show_default=True, help="Largest delay that is looked for, seconds.")  # fmt: skip
 @json_option
 @force_option
@@ -55,8 +61,8 @@ def command(
       tapemeasure track input.wav output.wav -o delay.csv --plot delay.png
       tapemeasure track input.wav output.wav --channel 2 --pilot none --json
     """
-    _check_ending(trajectory_file, TRAJECTORY_ENDINGS, force=force)
-    _check_ending(plot_file, PLOT_ENDINGS, force=force)
+    check_output(trajectory_file, endings=TRAJECTORY_ENDINGS, force=force)
+    check_output(plot_file, endings=PICTURE_ENDINGS, force=force)
     stimulus, output, sample_rate = read_pair(input_file, output_file)
     for path, samples in ((input_file, stimulus), (output_file, output)):
         require_channel(samples, channel, path=path)
@@ -85,15 +91,6 @@ def command(
     summary = track_summary(result, delay_statistics(result.trajectory))
     summary["provenance"] = provenance(inputs={"input": input_file, "output": output_file})
     print_result(summary, as_json=as_json, rows=_rows(summary))
-
-
-def _check_ending(path: Path | None, endings: tuple[str, ...], *, force: bool) -> None:
-    """Refuse a name before the work starts rather than behind it."""
-    if path is None:
-        return
-    if path.suffix.lower() not in endings:
-        raise UsageError(f"{path}: the name must end in {' or '.join(endings)}; change it")
-    refuse_overwrite(path, force=force)
 
 
 def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:

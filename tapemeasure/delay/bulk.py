@@ -128,10 +128,15 @@ def find_bulk_delay(stimulus: FloatArray, output: FloatArray, *, sample_rate: fl
     return BulkDelay(
         time_s=np.array([candidate.time_s for candidate in order]),
         delay_s=np.array([candidate.delay_s for candidate in order]),
-        polarity=1 if sum(candidate.sign * np.log(candidate.ratio + 0.01) for candidate in order) >= 0.0 else -1,
+        polarity=_polarity(order),
         agreeing=agreeing,
         passages=len(starts),
     )
+
+
+def _polarity(candidates: list[_Candidate]) -> int:
+    """Sign that the candidates vote for, the striking ones with more weight."""
+    return 1 if sum(candidate.sign * np.log1p(candidate.ratio) for candidate in candidates) >= 0.0 else -1
 
 
 def _passage_length(x: FloatArray, rate: float) -> int:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tapemeasure.arrays import BoolArray, FloatArray
+from tapemeasure.arrays import BoolArray, FloatArray, runs_of
 from tapemeasure.errors import SignalError
 from tapemeasure.units import rms_dbfs
 
@@ -50,8 +50,7 @@ def clipped_runs(samples: FloatArray) -> int:
     peak = float(magnitude.max(initial=0.0))
     if peak < CLIP_LEVEL:
         return 0
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], (magnitude >= peak * (1 - 1e-6)).astype(np.int8), [0]])))
-    return int(np.sum(edges[1::2] - edges[::2] >= CLIPPED_SAMPLES))
+    return sum(stop - first >= CLIPPED_SAMPLES for first, stop in runs_of(magnitude >= peak * (1 - 1e-6)))
 
 
 def lost_stretches(time_s: FloatArray, valid: BoolArray, *, longest_s: float) -> list[tuple[float, float]]:

@@ -43,6 +43,7 @@ def choose_pilot(
     SignalError
         If the pilot that was asked for is not there.
     """
+    asked = pilot
     if known_pilot is not None and pilot == "auto":
         pilot = known_pilot.kind
         pilot_channel = known_pilot.channel if pilot_channel is None else pilot_channel
@@ -68,7 +69,7 @@ def choose_pilot(
         return found, ()
     reason = f"there is no channel {place + 1}" if place >= output.shape[1] else f"channel {place + 1} is silent"
     text = f"the input carries a pilot on channel {place + 1}, but {reason} in the output"
-    if pilot != "auto" or found.channel == programme_channel:
+    if asked != "auto" or found.channel == programme_channel:
         raise SignalError(f"{text}; record both channels, or track by the programme (--pilot none)")
     return None, (f"{text}; tracked by the programme instead",)
 

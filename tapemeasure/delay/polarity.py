@@ -44,7 +44,7 @@ def waveform_polarity(
     middle_s = (starts + 0.5 * length) / sample_rate
     valid = np.interp(middle_s, trajectory.time_s, trajectory.valid.astype(np.float64)) > 0.5
     energy = np.array([float(np.sum(output[start : start + length] ** 2)) for start in starts])
-    loudest = [int(starts[index]) for index in np.argsort(-energy)[:BLOCKS] if valid[index]]
+    loudest = [int(starts[index]) for index in np.argsort(-energy) if valid[index]][:BLOCKS]
     cross = played_energy = heard_energy = 0.0
     for start in loudest:
         heard = output[start : start + length]

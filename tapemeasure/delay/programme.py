@@ -51,11 +51,11 @@ def match_programme(
     bulk = find_bulk_delay(stimulus, output, sample_rate=sample_rate, max_delay_s=max_delay_s)
     frames = track_frames(stimulus, bulk.polarity * output, sample_rate=sample_rate, bulk=bulk, progress=progress)
     match = frames.match()
-    if match < MIN_MATCH:
+    good = frames.loud & (frames.quality > max(GOOD_QUALITY, 0.5 * match))
+    if match < MIN_MATCH or not good.any():
         raise NoMatchError(
             f"no matching audio: the best delay within +-{max_delay_s:g} s gives a correlation of "
             f"{max(match, 0.0):.2f}, {MIN_MATCH:g} is needed; check that the two files belong together, and the channel"
         )
     time = np.arange(len(frames.delay_s)) * frames.hop_samples / sample_rate
-    good = frames.loud & (frames.quality > max(GOOD_QUALITY, 0.5 * match))
     return Programme(time_s=time, frames=frames, good=good, polarity=bulk.polarity, match=match)

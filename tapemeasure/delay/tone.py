@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tapemeasure.arrays import BoolArray, ComplexArray, FloatArray
+from tapemeasure.arrays import BoolArray, ComplexArray, FloatArray, runs_of
 from tapemeasure.delay.resolution import bridge, warp
 from tapemeasure.errors import NoMatchError
 
@@ -189,9 +189,8 @@ def track_tone(
 
 def _stretches(found: BoolArray) -> list[BoolArray]:
     """One mask for every run of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], found.astype(np.int8), [0]])))
     where = np.arange(len(found))
-    return [(where >= first) & (where < last) for first, last in zip(edges[::2], edges[1::2], strict=True)]
+    return [(where >= first) & (where < last) for first, last in runs_of(found)]
 
 
 def _unwrapped(delay_s: FloatArray, found: BoolArray, period_s: float) -> FloatArray:

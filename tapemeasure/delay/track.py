@@ -1,20 +1,19 @@
 """The delay of an output behind its input, by whatever the input offers: pulses, a tone, or the programme itself."""
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapemeasure.arrays import BoolArray, FloatArray, Progress, as_channels, no_progress
+from tapemeasure.arrays import FloatArray, Progress, as_channels, no_progress
 from tapemeasure.delay.checks import check_channel, clipped_runs, is_silent, lost_stretches, require_signal
 from tapemeasure.delay.loudness import match_periods
 from tapemeasure.delay.pilot import FoundPilot, choose_pilot
+from tapemeasure.delay.points import Guide, Method, Points, track_points
 from tapemeasure.delay.polarity import waveform_polarity
 from tapemeasure.delay.programme import Programme, match_programme
-from tapemeasure.delay.pulses import track_pulses
-from tapemeasure.delay.refine import refine_delays
-from tapemeasure.delay.resolution import lowpass, on_samples, to_grid
-from tapemeasure.delay.tone import ToneDelays, track_inband, track_tone
+from tapemeasure.delay.resolution import to_grid
 from tapemeasure.errors import NoMatchError, ParameterError
 from tapemeasure.signals.timeline import Pilot
 from tapemeasure.trajectory import DelayTrajectory
@@ -22,7 +21,6 @@ from tapemeasure.trajectory import DelayTrajectory
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Method = Literal["pulses", "tone", "inband", "correlation"]
 PILOTS = ("auto", "none", "pulses", "tone", "inband")
 LOST_S = 0.1
 """A pilot that is missing for longer is told."""
@@ -63,20 +61,6 @@ class TrackResult:
     bulk_delay_s: float
     match: float | None
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Points:
-    """Raw delays at output times, before they are put on the grid."""
-
-    method: Method
-    time_s: FloatArray
-    delay_s: FloatArray
-    sigma_s: FloatArray
-    valid: BoolArray
-    polarity: int
-    reach_s: float
-    ambiguous_s: float | None = None
 
 
 def track_delay(
@@ -148,24 +132,14 @@ def track_delay(
         pilot_channel=pilot_channel,
         known_pilot=known_pilot,
     )
+    missing_s = (len(x) - len(y)) / sample_rate
+    if missing_s > LOST_S:
+        warnings = (
+            *warnings,
+            f"the output is {missing_s:.2f} s shorter than the input; nothing is known behind its end",
+        )
     progress(0.05)
-    unmatched: NoMatchError | None = None
-    try:
-        programme = _programme(x, y, found, programme_channel, sample_rate, max_delay_s, progress)
-    except NoMatchError as error:
-        # a machine may distort the programme beyond recognition; a pilot of its own channel then speaks for itself
-        if found is None or found.channel is None:
-            raise
-        programme, unmatched = None, error
-    points = _track(x, y, found, _guide(programme), programme, programme_channel, sample_rate, rate_hz, progress)
-    if unmatched is not None:
-        guide = _loudness_guide(x, y, found, points, programme_channel, sample_rate, max_delay_s)
-        if guide is None and points.ambiguous_s is not None:
-            raise unmatched
-        if guide is not None:
-            points = _track(x, y, found, guide, None, programme_channel, sample_rate, rate_hz, progress)
-        told = NOT_RECOGNISED if guide is None else LOUDNESS_ONLY
-        warnings = (*warnings, told)
+    points, programme, told = _points(x, y, found, programme_channel, sample_rate, rate_hz, max_delay_s, progress)
     n_points = max(1, int(np.floor((len(y) - 1) / sample_rate * rate_hz)) + 1)
     trajectory = to_grid(
         points.time_s,
@@ -176,11 +150,9 @@ def track_delay(
         n_points=n_points,
         reach_s=points.reach_s,
     )
-    of_waveform = None
-    if found is None or found.channel != programme_channel:
-        of_waveform = waveform_polarity(
-            x[:, programme_channel], y[:, programme_channel], trajectory, sample_rate=sample_rate
-        )
+    of_pilot = found is not None and found.channel == programme_channel
+    one_x, one_y = x[:, programme_channel], y[:, programme_channel]
+    of_waveform = None if of_pilot else waveform_polarity(one_x, one_y, trajectory, sample_rate=sample_rate)
     inverted = (points.polarity if of_waveform is None else of_waveform) < 0
     is_pulses = points.method == "pulses"
     progress(1.0)
@@ -193,7 +165,7 @@ def track_delay(
         inverted_polarity=inverted,
         bulk_delay_s=bulk_delay_s,
         match=None if programme is None else programme.match,
-        warnings=(*warnings, *_warnings(y[:, programme_channel], points, inverted, bulk_delay_s)),
+        warnings=(*warnings, *told, *_warnings(one_y, points, inverted, bulk_delay_s)),
     )
 
 
@@ -222,6 +194,47 @@ def _check_settings(pilot: str, rate_hz: float, max_delay_s: float) -> None:
         raise ParameterError(f"max_delay_s is {max_delay_s:g} s; give 0 to 120 s")
 
 
+def _points(
+    x: FloatArray,
+    y: FloatArray,
+    found: FoundPilot | None,
+    channel: int,
+    sample_rate: float,
+    rate_hz: float,
+    max_delay_s: float,
+    progress: Progress,
+) -> tuple[Points, Programme | None, tuple[str, ...]]:
+    """Raw delays, the programme where it was recognised in the output, and what to tell where it was not."""
+    follow = partial(
+        track_points,
+        x,
+        y,
+        pilot=found,
+        programme_channel=channel,
+        sample_rate=sample_rate,
+        rate_hz=rate_hz,
+        progress=lambda fraction: progress(0.4 + 0.55 * fraction),
+    )
+    try:
+        programme = _programme(x, y, found, channel, sample_rate, max_delay_s, progress)
+    except NoMatchError as unmatched:
+        # a machine may distort the programme beyond recognition; a pilot of its own channel then speaks for itself
+        if found is None or found.channel is None:
+            raise
+        try:
+            points = follow(guide=None, programme=None)
+        except NoMatchError:
+            # neither programme nor pilot is there: the output has nothing of the input
+            raise unmatched from None
+        guide = _loudness_guide(x, y, found, points, channel, sample_rate, max_delay_s)
+        if guide is not None:
+            return follow(guide=guide, programme=None), None, (LOUDNESS_ONLY,)
+        if points.ambiguous_s is not None:
+            raise
+        return points, None, (NOT_RECOGNISED,)
+    return follow(guide=_guide(programme), programme=programme), programme, ()
+
+
 def _programme(
     x: FloatArray,
     y: FloatArray,
@@ -247,29 +260,21 @@ def _programme(
     )
 
 
-@dataclass(frozen=True)
-class _Guide:
-    """Delays at output times that are good to half a period of the pilot."""
-
-    time_s: FloatArray
-    delay_s: FloatArray
-
-
-def _guide(programme: Programme | None) -> _Guide | None:
+def _guide(programme: Programme | None) -> Guide | None:
     if programme is None:
         return None
-    return _Guide(programme.time_s[programme.good], programme.frames.delay_s[programme.good])
+    return Guide(programme.time_s[programme.good], programme.frames.delay_s[programme.good])
 
 
 def _loudness_guide(
     x: FloatArray,
     y: FloatArray,
     found: FoundPilot | None,
-    points: _Points,
+    points: Points,
     channel: int,
     sample_rate: float,
     max_delay_s: float,
-) -> _Guide | None:
+) -> Guide | None:
     """The pulses' own delay, its period chosen by the programme's loudness; None where that is not clear."""
     if found is None or found.train is None or not points.valid.any():
         return None
@@ -286,93 +291,10 @@ def _loudness_guide(
     if not matched.clear:
         return None
     shift_s = matched.periods * period_s
-    return _Guide(points.time_s[points.valid], points.delay_s[points.valid] + shift_s)
+    return Guide(points.time_s[points.valid], points.delay_s[points.valid] + shift_s)
 
 
-def _track(
-    x: FloatArray,
-    y: FloatArray,
-    found: FoundPilot | None,
-    guide: _Guide | None,
-    programme: Programme | None,
-    channel: int,
-    sample_rate: float,
-    rate_hz: float,
-    progress: Progress,
-) -> _Points:
-    guide_time = None if guide is None else guide.time_s
-    guide_delay = None if guide is None else guide.delay_s
-    if found is not None and found.train is not None and found.channel is not None:
-        pulses = track_pulses(
-            found.train,
-            y[:, found.channel],
-            sample_rate=sample_rate,
-            guide_time_s=guide_time,
-            guide_delay_s=guide_delay,
-        )
-        period_s = found.train.period_samples / sample_rate
-        return _Points(
-            "pulses",
-            pulses.time_s,
-            pulses.delay_s,
-            pulses.sigma_s,
-            pulses.found,
-            pulses.polarity if programme is None else programme.polarity,
-            1.01 * period_s,
-            period_s if pulses.ambiguous else None,
-        )
-    if found is not None and found.tone is not None and found.channel is not None:
-        tone = track_tone(
-            found.tone, y[:, found.channel], sample_rate=sample_rate, guide_time_s=guide_time, guide_delay_s=guide_delay
-        )
-        polarity = 1 if programme is None else programme.polarity
-        return _of_tone("tone", tone, polarity, sample_rate, rate_hz, 1.0 / found.tone.frequency_hz)
-    if programme is None:
-        raise NoMatchError("no matching audio: there is neither a pilot nor a programme; check the channel")
-    refined = refine_delays(
-        x[:, channel],
-        programme.polarity * y[:, channel],
-        programme.frames,
-        sample_rate=sample_rate,
-        progress=lambda fraction: progress(0.4 + 0.55 * fraction),
-    )
-    if found is not None and found.inband_hz is not None:
-        known = on_samples(refined.delay_s, hop=refined.hop_samples, length=len(y))
-        tone = track_inband(
-            x[:, channel],
-            programme.polarity * y[:, channel],
-            known,
-            frequency_hz=found.inband_hz,
-            sample_rate=sample_rate,
-        )
-        return _of_tone("inband", tone, programme.polarity, sample_rate, rate_hz, 1.0 / found.inband_hz)
-    time = np.arange(len(refined.delay_s)) * refined.hop_samples / sample_rate
-    return _Points(
-        "correlation",
-        time,
-        refined.delay_s,
-        refined.sigma_s,
-        refined.valid,
-        programme.polarity,
-        1.01 * refined.hop_samples / sample_rate,
-    )
-
-
-def _of_tone(
-    method: Method, tone: ToneDelays, polarity: int, sample_rate: float, rate_hz: float, period_s: float
-) -> _Points:
-    """Points of a tone, without what the grid cannot hold: it would only be noise there."""
-    step_s = tone.step_samples / sample_rate
-    delay, sigma, limit_hz = tone.delay_s, tone.sigma_s, 0.5 * rate_hz
-    if limit_hz < tone.bandwidth_hz:
-        delay = lowpass(delay, rate_hz=1.0 / step_s, limit_hz=limit_hz)
-        sigma = np.asarray(sigma * np.sqrt(limit_hz / tone.bandwidth_hz), dtype=np.float64)
-    time = np.arange(len(delay), dtype=np.float64) * step_s
-    ambiguous_s = period_s if tone.ambiguous else None
-    return _Points(method, time, delay, sigma, tone.found, polarity, 1.01 * step_s, ambiguous_s)
-
-
-def _warnings(channel: FloatArray, points: _Points, inverted: bool, bulk_delay_s: float) -> list[str]:
+def _warnings(channel: FloatArray, points: Points, inverted: bool, bulk_delay_s: float) -> list[str]:
     texts = []
     if inverted:
         texts.append("the output's polarity is inverted")

@@ -47,6 +47,21 @@ class Capture:
     warnings: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    def facts(self) -> dict[str, Any]:
+        """What a sidecar tells of the capture: plain values, without the audio and the truth."""
+        n_samples, n_channels = self.samples.shape
+        return {
+            "device": self.device,
+            "settings": dict(self.settings),
+            "seed": self.seed,
+            "sample_rate": self.sample_rate,
+            "n_samples": n_samples,
+            "n_channels": n_channels,
+            "latency_samples": self.latency_samples,
+            "warnings": list(self.warnings),
+            **({"details": dict(self.details)} if self.details else {}),
+        }
+
 
 class Device(Protocol):
     """Anything that a signal can be run through."""

@@ -45,7 +45,27 @@ class TakeFiles:
 
 
 def find_takes(folder: Path | str) -> list[TakeFiles]:
-    """All takes of a folder, sorted by name.
+    """All takes of a folder, sorted by name, each of one sample rate.
+
+    Arguments and result as in `list_takes`.
+
+    Raises
+    ------
+    UsageError
+        As in `list_takes`.
+    MismatchError
+        If the files of a pair have different sample rates.
+    AudioFileError
+        If a file is no audio.
+    """
+    takes = list_takes(folder)
+    for take in takes:
+        _refuse_other_rate(take)
+    return takes
+
+
+def list_takes(folder: Path | str) -> list[TakeFiles]:
+    """All takes of a folder, sorted by name; no file is opened.
 
     Parameters
     ----------
@@ -63,10 +83,6 @@ def find_takes(folder: Path | str) -> list[TakeFiles]:
     UsageError
         If there is no such folder, a file has no partner or two, two takes have one name, or there is audio in the
         folder but no take.
-    MismatchError
-        If the files of a pair have different sample rates.
-    AudioFileError
-        If a file is no audio.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -83,8 +99,6 @@ def find_takes(folder: Path | str) -> list[TakeFiles]:
     if not takes:
         _refuse_stray_audio(folder, below)
     _refuse_same_name(takes)
-    for take in takes:
-        _refuse_other_rate(take)
     return sorted(takes, key=lambda take: _natural_order(take.name))
 
 

@@ -4,6 +4,7 @@ Playing and recording run at once in one full-duplex stream (three-head machines
 position of every over- and underflow, which PortAudio's blocking calls do not tell; audio goes to disk as it comes.
 """
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,8 @@ class HardwareDevice:
         scaled = samples * amplitude_from_db(settings.level_db)
         peak = float(np.abs(scaled).max())
         if peak > 1.0 + 1e-6:
-            limit_db = settings.level_db - db_from_amplitude(peak)
+            # rounded down, so that the level that is named does fit
+            limit_db = math.floor(10.0 * (settings.level_db - db_from_amplitude(peak))) / 10.0
             raise SignalError(
                 f"at level_db {settings.level_db:g} the stimulus peaks at {db_from_amplitude(peak):+.2f} dBFS and "
                 f"the card would clip; give at most {limit_db:.1f} dB"

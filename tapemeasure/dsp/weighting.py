@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tapemeasure.arrays import FloatArray
+from tapemeasure.units import db
 
 # IEC 61672-1, annex E: pole frequencies of the A-weighting, Hz, and its gain at 1 kHz, dB
 _A_POLES_HZ = (20.6, 107.7, 737.9, 12194.0)
@@ -42,7 +43,7 @@ def a_weighting_db(frequency_hz: npt.ArrayLike) -> FloatArray:
     squared = np.square(np.asarray(frequency_hz, dtype=np.float64))
     f1, f2, f3, f4 = (pole**2 for pole in _A_POLES_HZ)
     response = f4 * squared**2 / ((squared + f1) * np.sqrt((squared + f2) * (squared + f3)) * (squared + f4))
-    return _db(response) + _A_GAIN_DB
+    return db(response) + _A_GAIN_DB
 
 
 def itu468_db(frequency_hz: npt.ArrayLike) -> FloatArray:
@@ -71,10 +72,4 @@ def itu468_db(frequency_hz: npt.ArrayLike) -> FloatArray:
     squared = frequency**2
     h1 = np.polyval(_H1, squared)
     h2 = np.polyval(_H2, squared) * frequency
-    return _db(_468_SCALE * frequency / np.hypot(h1, h2)) + _468_GAIN_DB
-
-
-def _db(ratio: FloatArray) -> FloatArray:
-    with np.errstate(divide="ignore"):
-        result: FloatArray = 20.0 * np.log10(ratio)
-    return result
+    return db(_468_SCALE * frequency / np.hypot(h1, h2)) + _468_GAIN_DB

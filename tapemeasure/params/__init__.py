@@ -11,7 +11,7 @@ from tapemeasure.params.devices import (
     TapeProfile,
     TapeSettings,
 )
-from tapemeasure.params.load import Params, lay_over, load_params, updated_settings, validated
+from tapemeasure.params.load import Params, lay_over, load_params, read_yaml, updated_settings, validated
 from tapemeasure.params.stages import (
     AlignParams,
     EvaluateParams,
@@ -48,6 +48,7 @@ __all__ = [
     "TrainNonlinearityParams",
     "lay_over",
     "load_params",
+    "read_yaml",
     "updated_settings",
     "validated",
 ]

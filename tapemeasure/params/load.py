@@ -63,7 +63,7 @@ def load_params(path: Path | str = "params.yaml") -> Params:
     ParameterError
         If the file is missing, no YAML, or a setting is wrong.
     """
-    return validated(Params, _read_yaml(Path(path)), where=str(path))
+    return validated(Params, read_yaml(Path(path)), where=str(path))
 
 
 def lay_over(settings: MutableMapping[str, Any], overlay: Mapping[str, Any]) -> None:
@@ -116,7 +116,14 @@ def validated(model: type[Model], values: Any, *, where: str) -> Model:
         raise ParameterError("\n".join(f"{where}: {line}" for line in lines)) from error
 
 
-def _read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Content of a YAML file that holds a mapping.
+
+    Raises
+    ------
+    ParameterError
+        If the file is missing, no YAML, no mapping, or has a key twice.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -124,12 +131,26 @@ def _read_yaml(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: cannot be read ({error})") from error
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        values = yaml.load(text, Loader=_UniqueKeyLoader)
+    except (yaml.YAMLError, RecursionError) as error:
         raise ParameterError(f"{path}: no valid YAML ({error})") from error
     if not isinstance(values, dict):
         raise ParameterError(f"{path}: holds {type(values).__name__}, a params file is a mapping of stages")
     return values
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """The safe loader, which would keep the last of two equal keys without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} stands here a second time; remove one", key.start_mark
+                )
+            seen.add(key.value if isinstance(key.value, str) else id(key))
+        return super().construct_mapping(node, deep)
 
 
 def _explain(model: type[ParamsModel], problem: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ Equal results give equal bytes: SVG ids come from a fixed salt and no file carri
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from tapemeasure.arrays import FloatArray
 from tapemeasure.errors import UsageError
-from tapemeasure.io import atomic_path, refuse_overwrite
+from tapemeasure.io import refuse_overwrite, write_bytes
 
 ENDINGS = (".png", ".svg", ".pdf")
 WIDTH_IN = 5.6
@@ -80,8 +81,10 @@ def picture(
         if title:
             axes[0].set_title(title)
         yield axes
-        with atomic_path(path, force=force) as temporary:
-            figure.savefig(temporary, format=suffix[1:], metadata=_DATELESS[suffix])
+        # through memory: the writer of PDF hides a full disk behind an error of its own
+        drawn = BytesIO()
+        figure.savefig(drawn, format=suffix[1:], metadata=_DATELESS[suffix])
+        write_bytes(path, drawn.getvalue(), force=force)
 
 
 def line_style(index: int) -> dict[str, Any]:

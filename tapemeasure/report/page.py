@@ -53,7 +53,7 @@ def render_page(
     players : mapping of device name to sequence of Player
         What to listen to.
     provenance : mapping
-        ``tapemeasure_version``, ``commit``, and ``sha256`` of the results by name.
+        ``tapemeasure_version``, and ``sha256`` of the results by name.
 
     Notes
     -----

@@ -151,8 +151,8 @@ def _distortion_plans(measurement: Values) -> list[_Plan]:
     plans = []
     harmonics = measurement.get("harmonic_response") or []
     if harmonics:
-        level_dbfs = max(number(row, "level_dbfs") or -np.inf for row in harmonics)
-        loudest = [row for row in harmonics if row.get("level_dbfs") == level_dbfs]
+        level_dbfs = max(float(row["level_dbfs"]) for row in harmonics)
+        loudest = [row for row in harmonics if row["level_dbfs"] == level_dbfs]
         curves = [
             Curve(f"{_ordinal(row['order'])}", _array(row["frequency_hz"]), _array(row["magnitude_db"]))
             for row in loudest

@@ -82,7 +82,7 @@ def write_report(
     excerpts = players(results)
     scalars = metrics(results)
     pictures = draw_pictures(results, output / "plots", force=force, progress=progress)
-    origin = {**provenance(), "sha256": results.sha256}
+    origin = {**provenance(commit=False), "sha256": results.sha256}
     html = render_page(results, title=title, pictures=pictures, players=excerpts, provenance=origin)
     write_json(metrics_file, scalars, force=force)
     write_text(page, html, force=force)

@@ -10,7 +10,7 @@ from tapemeasure.params.stages import StimuliParams
 from tapemeasure.signals.fades import faded
 from tapemeasure.signals.programme import synthesize_programme
 from tapemeasure.signals.sweeps import sweep_samples, synchronised_sweep
-from tapemeasure.signals.timeline import SegmentKind, Split
+from tapemeasure.signals.timeline import SPLITS, SegmentKind, Split
 from tapemeasure.signals.tones import (
     multitone_frequencies_hz,
     multitone_samples,
@@ -22,7 +22,6 @@ from tapemeasure.units import amplitude_from_db, db_from_amplitude
 
 GAP_S = 0.5
 FADE_S = 0.005
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from tapemeasure.io import read_json, write_json
 
 SegmentKind = Literal["marker", "silence", "sweep", "step", "multitone", "two_tone", "programme"]
 Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 PilotKind = Literal["pulses", "tone", "inband", "none"]
 
 

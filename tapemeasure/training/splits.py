@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tapemeasure.errors import SignalError
-from tapemeasure.signals.timeline import Split, Timeline
+from tapemeasure.signals.timeline import SPLITS, Split, Timeline
 
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 TIME_SHARES = {"train": (0.0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1.0)}
 
 

@@ -123,6 +123,24 @@ def test_an_output_that_was_cut_short_does_not_lower_the_programme_response() ->
     assert found.response.gain_db == pytest.approx(-6.02, abs=0.05)
 
 
+def test_what_was_not_recorded_is_named_and_not_measured(take: tuple[np.ndarray, np.ndarray, Timeline]) -> None:
+    stimulus, output, timeline = take
+    whole = measure_take(stimulus, output, sample_rate=RATE, timeline=timeline)
+    last_sweep = timeline.of_kind("sweep")[-1]
+    # the output ends in the middle of the last sweep, so its alignment is all zeros from there on
+    cut_samples = last_sweep.start_samples + last_sweep.length_samples // 2
+    cut = np.where(np.arange(len(output)) < cut_samples, output, 0.0)
+    found = measure_take(stimulus, cut, sample_rate=RATE, timeline=timeline)
+    assert [response.name for response in found.sweep_response] == [timeline.of_kind("sweep")[0].name]
+    assert found.thd_vs_level == ()
+    assert found.noise is not None
+    assert whole.noise is not None
+    assert found.noise.level_dbfs == pytest.approx(whole.noise.level_dbfs)
+    told = " ".join(found.warnings)
+    assert f"ends at {cut_samples / RATE:.2f} s" in told
+    assert all(segment.name in told for segment in [last_sweep, *timeline.of_kind("step")])
+
+
 def test_a_silent_stimulus_gives_noise_and_nothing_else() -> None:
     hiss = 1e-3 * np.random.default_rng(2).standard_normal(2 * RATE)
     found = measure_take(np.zeros(2 * RATE), hiss, sample_rate=RATE)

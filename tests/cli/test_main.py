@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tapemeasure.cli import main as cli_main
 from tapemeasure.errors import NoMatchError, ParameterError
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 HEAVY = ("torch", "numba", "matplotlib", "scipy", "sounddevice", "soundfile", "pedalboard", "dvc", "rich")
 
 
@@ -32,7 +34,9 @@ def test_help_imports_nothing_heavy():
 @pytest.mark.parametrize("name", list(cli_main.COMMANDS))
 def test_every_command_has_help_with_examples(name, capsys):
     assert exit_code_of([name, "--help"]) == 0
-    assert "Examples:" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "\n  Examples:\n    tapemeasure " + name in text
+    assert "\\b" not in text
 
 
 def test_every_command_offers_json():
@@ -73,3 +77,16 @@ def test_failures_become_one_line_and_an_exit_code(monkeypatch, capsys, error, c
 def test_wrong_usage_exits_2(arguments, capsys):
     assert exit_code_of(arguments) == 2
     assert capsys.readouterr().out == ""
+
+
+def test_a_full_disk_behind_stdout_is_one_line():
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with Path("/dev/full").open("w") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "tapemeasure.cli.main", "params", "--params", ROOT / "params.yaml"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert answer.returncode == 1
+    assert answer.stderr.count("\n") == 1
+    assert answer.stderr.startswith("params: the result: No space left on device")

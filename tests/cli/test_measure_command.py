@@ -114,6 +114,14 @@ def test_delay_is_undone_by_a_trajectory(take, tmp_path, stimulus, capsys):
     assert np.max(np.abs(np.array(result["response"]["phase_deg"])[band])) < 1.0
 
 
+def test_table_without_a_valid_delay(take, tmp_path, capsys):
+    trajectory = tmp_path / "delay.csv"
+    points = np.zeros(20)
+    DelayTrajectory(0.0, 10.0, points, points + np.inf, points > 0).save(trajectory)
+    assert run(take["in.wav"], take["out.wav"], "--trajectory", trajectory) == 0
+    assert "delay                  not measured" in capsys.readouterr().out
+
+
 def test_folder_of_takes(take, tmp_path, capsys):
     folder = tmp_path / "takes"
     folder.mkdir()
@@ -132,6 +140,19 @@ def test_folder_of_takes(take, tmp_path, capsys):
     result = json.loads(answer.out)
     assert "empty" in result["takes"][1]["error"]
     assert result["takes"][0]["response"]["source"] == "programme"
+
+
+def test_folder_that_record_fills(take, tmp_path, capsys):
+    folder = tmp_path / "raw" / "take01"
+    folder.mkdir(parents=True)
+    for end, name in (("_input.wav", "in.wav"), ("_output.wav", "out.wav"), ("_input.json", "timeline.json")):
+        (folder / f"take01{end}").write_bytes(take[name].read_bytes())
+    assert run(folder.parent, "--aligned", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    [found] = result["takes"]
+    assert found["name"] == "take01"
+    assert found["response"]["name"] == "sweep_-12dBFS"
+    assert set(result["provenance"]["sha256"]) == {"take01/take01_input.wav", "take01/take01_output.wav"}
 
 
 def test_wrong_usage(take, tmp_path, capsys):

@@ -65,5 +65,16 @@ def test_wrong_profile_is_not_written(project):
     assert (project / "params.yaml").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "content", [b"- a list", b"a: [", b"\xff\xfe", b"", b"track: 3", b"track: {rate_hz: 1, rate_hz: 2}"]
+)
+def test_file_that_is_no_profile_is_named(project, content):
+    (project / "profiles" / "bad.yaml").write_bytes(content)
+    answer = run("--params", project / "params.yaml", "--profile", "bad", "--write")
+    assert isinstance(answer.exception, ParameterError)
+    assert "bad.yaml" in str(answer.exception)
+    assert (project / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
+
+
 def test_write_needs_a_profile(project):
     assert run("--params", project / "params.yaml", "--write").exit_code == 2

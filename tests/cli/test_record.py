@@ -292,7 +292,7 @@ def test_devices_shows_which_profile_matches_which_card(server: Server, project:
         (["--device", "akai", "--set", "input_channels=[1, 3]"], 1, "has 2 input channels"),
         (["--device", "akai", "--stimulus", "fast"], 1, "stimulus is 48000 Hz, the device is set to 44100 Hz"),
         (["--device", "Akai 4000D", "--stimulus", "fast"], 1, "refuses 48000 Hz float32"),
-        (["--device", "akai", "-o", "params.yaml/x"], 1, "params.yaml/x/take01_input.partial.wav"),
+        (["--device", "akai", "-o", "params.yaml/x"], 1, "params.yaml is a file, no folder"),
     ],
 )
 def test_what_the_card_or_the_disk_refuses(

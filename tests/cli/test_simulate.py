@@ -122,7 +122,7 @@ def test_nothing_is_overwritten_without_force(folder, capsys):
         (("--device", "identity", "--set", "drive=1"), "has no settings"),
         (("--plugin", "x.vst3"), "is no plug-in"),
         (("--params", "other.yaml"), "other.yaml: no such file"),
-        (("--truth", "truth.txt"), "saved as .csv or .npz"),
+        (("--truth", "truth.txt"), "must end in .csv or .npz"),
         (("--device", "chowtape", "--truth", "truth.csv"), "does not tell its delay"),
         (("--seed", "-1"), "--seed"),
     ],
@@ -139,7 +139,7 @@ def test_wrong_usage(folder, capsys, arguments, message):
 def test_output_that_is_no_wav(folder, capsys):
     """Only WAV is written."""
     assert run("in.wav", "out.flac") == 2
-    assert "ends in .wav" in capsys.readouterr().err
+    assert "must end in .wav" in capsys.readouterr().err
 
 
 def test_plugin_that_is_not_there(folder, capsys, monkeypatch):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tapemeasure.delay.bulk import find_bulk_delay
+from tapemeasure.delay.bulk import _Candidate, _polarity, find_bulk_delay
 from tapemeasure.delay.gcc import best_path
 from tapemeasure.delay.programme import match_programme
 from tapemeasure.errors import NoMatchError
@@ -41,3 +41,10 @@ def test_the_best_path_does_not_jump_to_a_lone_peak() -> None:
     reward[np.arange(20), 10 + np.arange(20) // 4] = 1.0
     reward[8, 25] = 1.5
     np.testing.assert_array_equal(best_path(reward, max_step=2), 10 + np.arange(20) // 4)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_faint_candidate_votes_for_its_own_polarity(sign: int) -> None:
+    # a candidate that is only second in its passage has a ratio below 1
+    candidates = [_Candidate(k, k, 0.1, ratio, True, sign) for k, ratio in enumerate((1.1, 0.3, 0.3))]
+    assert _polarity(candidates) == sign

@@ -34,3 +34,11 @@ def test_unrelated_silent_or_untracked_signals_tell_nothing():
     assert waveform_polarity(one, other, late_by(0), sample_rate=RATE) is None
     assert waveform_polarity(one, np.zeros(2 * RATE), late_by(0), sample_rate=RATE) is None
     assert waveform_polarity(one, one, late_by(0, valid=False), sample_rate=RATE) is None
+
+
+def test_loud_blocks_without_a_delay_do_not_hide_the_others():
+    # the first 15 s are loud and untracked, more blocks than are looked at; the last 5 s are soft and known
+    played = np.random.default_rng(4).standard_normal(20 * RATE)
+    heard = np.where(np.arange(len(played)) < 15 * RATE, 1.0, -0.1) * played
+    known = DelayTrajectory(0.0, 100.0, np.zeros(2000), np.zeros(2000), np.arange(2000) >= 1500)
+    assert waveform_polarity(played, heard, known, sample_rate=RATE) == -1

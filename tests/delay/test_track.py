@@ -179,6 +179,13 @@ def test_the_timeline_chooses_the_pilot(known, pair) -> None:
     assert pulses.method == "pulses"
 
 
+def test_a_mono_output_of_a_stimulus_with_a_pilot_is_tracked_by_the_programme(known, pair) -> None:
+    stereo_in, mono_out = pair[0], pair[1][:, :1]
+    fallback = track_delay(stereo_in, mono_out, sample_rate=known.rate, known_pilot=Pilot(kind="pulses", channel=1))
+    assert fallback.method == "correlation"
+    assert "there is no channel 2 in the output; tracked by the programme instead" in fallback.warnings[0]
+
+
 def test_clipping_is_told(known, music: np.ndarray, pair) -> None:
     clipped = np.clip(6 * pair[1][:, 0], -1, 1)
     result = track_delay(music, clipped, sample_rate=known.rate)

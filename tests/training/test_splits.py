@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapemeasure.errors import SignalError
-from tapemeasure.signals.timeline import Pilot, Segment, Timeline
-from tapemeasure.training.splits import SPLITS, programme_ranges
+from tapemeasure.signals.timeline import SPLITS, Pilot, Segment, Timeline
+from tapemeasure.training.splits import programme_ranges
 
 
 def timeline(length_samples=1000):

@@ -34,11 +34,12 @@ class TapeDevice:
 
     Notes
     -----
-    Follows the plug-in to an error-to-signal ratio below -72 dB where wow and flutter are off. The model's own filter
-    delay is removed, also its fraction of a sample; what remains is the transport's delay, told as the truth. That
-    truth does not contain the dispersion of the DC blockers (35 Hz, with wow or flutter also 15 Hz) and of the head
-    bump. The delayed signal is read through a 64-tap windowed sinc and not through the plug-in's cubic, so that
-    the moving delay adds no treble loss of its own and the truth holds up to 0.45 of the sample rate.
+    Follows the plug-in to an error-to-signal ratio below -72 dB where losses, wow and flutter are off, and to -62 dB
+    with the losses of a worn head. The model's own filter delay is removed, also its fraction of a sample; what remains
+    is the transport's delay, told as the truth. That truth does not contain the dispersion of the DC blockers (35 Hz,
+    with wow or flutter also 15 Hz) and of the head bump. The delayed signal is read through a 64-tap windowed sinc and
+    not through the plug-in's cubic, so that the moving delay adds no treble loss of its own and the truth holds up to
+    0.45 of the sample rate.
     """
 
     settings: TapeSettings
