@@ -6,19 +6,19 @@ from stages.common import DATA, Take, device_argument, device_folder, run_stage,
 from tapemeasure.analysis.hiss import measure_hiss
 from tapemeasure.errors import SignalError
 from tapemeasure.io import write_audio, write_json
-from tapemeasure.params import load_params
+from tapemeasure.params import HissParams, load_params
 from tapemeasure.trajectory import load_trajectory
 
 
 def main(device: str) -> None:
     """Cut the hiss of all takes of a device."""
+    settings = load_params().hiss
     folder = device_folder("hiss", device)
     for take in takes_of(device):
-        _cut(take, folder / take.name)
+        _cut(take, folder / take.name, settings)
 
 
-def _cut(take: Take, folder: Path) -> None:
-    settings = load_params().hiss
+def _cut(take: Take, folder: Path, settings: HissParams) -> None:
     stimulus, output, sample_rate = take.read()
     trajectory = load_trajectory(DATA / "delays" / take.device / f"{take.name}.npz")
     try:

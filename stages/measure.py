@@ -5,18 +5,18 @@ from pathlib import Path
 from stages.common import DATA, Take, device_argument, device_folder, run_stage, takes_of
 from tapemeasure.analysis.take import measure_take
 from tapemeasure.io import read_json, write_json
-from tapemeasure.params import load_params
+from tapemeasure.params import Params, load_params
 
 
 def main(device: str) -> None:
     """Measure all takes of a device."""
+    params = load_params()
     folder = device_folder("measurements", device)
     for take in takes_of(device):
-        _measure(take, folder)
+        _measure(take, folder, params)
 
 
-def _measure(take: Take, folder: Path) -> None:
-    params = load_params()
+def _measure(take: Take, folder: Path, params: Params) -> None:
     stimulus, aligned, sample_rate = take.read_aligned()
     measured = measure_take(
         stimulus,

@@ -7,19 +7,19 @@ from tapemeasure.analysis.delay_statistics import delay_statistics, trajectory_e
 from tapemeasure.cli.common import progress_bar
 from tapemeasure.delay.track import track_delay, track_summary
 from tapemeasure.io import write_json
-from tapemeasure.params import load_params
+from tapemeasure.params import Params, load_params
 from tapemeasure.trajectory import load_trajectory
 
 
 def main(device: str) -> None:
     """Track all takes of a device."""
+    params = load_params()
     folder = device_folder("delays", device)
     for take in takes_of(device):
-        _track(take, folder)
+        _track(take, folder, params)
 
 
-def _track(take: Take, folder: Path) -> None:
-    params = load_params()
+def _track(take: Take, folder: Path, params: Params) -> None:
     stimulus, output, sample_rate = take.read()
     with progress_bar(f"track {take.device} {take.name}") as progress:
         result = track_delay(

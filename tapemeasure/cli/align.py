@@ -51,7 +51,7 @@ def command(
     from tapemeasure.analysis.alignment import alignment_quality
     from tapemeasure.delay.apply import undo_delay
 
-    trajectory, method = pair_trajectory(
+    delay = pair_trajectory(
         stimulus,
         output,
         sample_rate=sample_rate,
@@ -60,19 +60,21 @@ def command(
         trajectory_file=trajectory_file,
         label="align",
     )
-    aligned = undo_delay(output, trajectory, sample_rate=sample_rate, length_samples=len(stimulus), half_taps=half_taps)
+    aligned = undo_delay(
+        output, delay.trajectory, sample_rate=sample_rate, length_samples=len(stimulus), half_taps=half_taps
+    )
     one = channel - 1
     quality = alignment_quality(stimulus[:, one], output[:, one], aligned[:, one], sample_rate=sample_rate)
     write_audio(aligned_file, aligned, sample_rate=sample_rate, force=force)
     result = {
-        "method": method,
+        **delay.facts(),
         **quality.as_dict(),
         "aligned": aligned_file,
         "provenance": provenance(inputs={"input": input_file, "output": output_file}),
     }
     lag = "not measurable" if quality.residual_lag_rms_us is None else f"{quality.residual_lag_rms_us:.2f} us"
     rows = [
-        ("method", method),
+        ("method", delay.method),
         ("correlation before", f"{quality.correlation_before:.4f}"),
         ("correlation after", f"{quality.correlation_after:.4f}"),
         ("ESR before, best gain", f"{quality.esr_before:.4f}"),

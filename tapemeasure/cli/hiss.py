@@ -76,7 +76,7 @@ def command(
     stimulus, output, sample_rate = read_pair(input_file, output_file)
     for path, samples in ((input_file, stimulus), (output_file, output)):
         require_channel(samples, channel, path=path)
-    trajectory, method = pair_trajectory(
+    delay = pair_trajectory(
         stimulus,
         output,
         sample_rate=sample_rate,
@@ -89,7 +89,7 @@ def command(
         stimulus,
         output,
         sample_rate=sample_rate,
-        trajectory=trajectory,
+        trajectory=delay.trajectory,
         channel=channel - 1,
         silence_dbfs=silence_dbfs,
         guard_s=guard_s,
@@ -102,7 +102,7 @@ def command(
         "input": input_file,
         "output": output_file,
         "channel": channel,
-        "delay_method": method,
+        **delay.facts(),
         "settings": {"silence_dbfs": silence_dbfs, "guard_s": guard_s, "min_length_s": min_length_s},
         **hiss.as_dict(),
         "files": [],

@@ -151,7 +151,7 @@ def _measure(
         from tapemeasure.analysis.delay_statistics import delay_statistics
         from tapemeasure.delay.apply import undo_delay
 
-        trajectory, method = pair_trajectory(
+        tracked = pair_trajectory(
             stimulus,
             output,
             sample_rate=sample_rate,
@@ -161,8 +161,13 @@ def _measure(
             label=f"measure: track {name}",
             known_pilot=None if timeline is None else timeline.pilot,
         )
-        delay = {"method": method, **asdict(delay_statistics(trajectory))}
-        output = undo_delay(output, trajectory, sample_rate=sample_rate, length_samples=len(stimulus))
+        delay = {
+            "method": tracked.method,
+            **asdict(delay_statistics(tracked.trajectory)),
+            "inverted_polarity": tracked.inverted_polarity,
+            "warnings": list(tracked.warnings),
+        }
+        output = undo_delay(output, tracked.trajectory, sample_rate=sample_rate, length_samples=len(stimulus))
     measured = measure_take(
         stimulus,
         output,

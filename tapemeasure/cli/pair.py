@@ -1,6 +1,8 @@
 """What the commands on a pair of files share: reading input and output, getting the delay between them."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tapemeasure.arrays import FloatArray
 from tapemeasure.cli.common import progress_bar, warn
@@ -15,6 +17,24 @@ def require_channel(samples: FloatArray, channel: int, *, path: Path | str) -> N
         raise SignalError(f"{path} has {samples.shape[1]} channel(s), channel {channel} was asked for; choose another")
 
 
+@dataclass(frozen=True)
+class PairDelay:
+    """Delay of a pair, how it was found (``file`` where it was read), and what the tracker had to say."""
+
+    trajectory: DelayTrajectory
+    method: str
+    inverted_polarity: bool | None
+    warnings: tuple[str, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """What the JSON of a command tells of it."""
+        return {
+            "delay_method": self.method,
+            "inverted_polarity": self.inverted_polarity,
+            "delay_warnings": list(self.warnings),
+        }
+
+
 def pair_trajectory(
     stimulus: FloatArray,
     output: FloatArray,
@@ -25,8 +45,8 @@ def pair_trajectory(
     trajectory_file: Path | str | None,
     label: str,
     known_pilot: Pilot | None = None,
-) -> tuple[DelayTrajectory, str]:
-    """Delay of the output behind the input, read from a file or tracked now, and the method's name.
+) -> PairDelay:
+    """Delay of the output behind the input, read from a file or tracked now; the tracker's warnings go to stderr.
 
     Parameters
     ----------
@@ -42,7 +62,7 @@ def pair_trajectory(
         Pilot of the input's timeline.
     """
     if trajectory_file is not None:
-        return load_trajectory(trajectory_file), "file"
+        return PairDelay(load_trajectory(trajectory_file), "file", None, ())
     from tapemeasure.delay.track import track_delay
 
     with progress_bar(label) as progress:
@@ -57,4 +77,4 @@ def pair_trajectory(
         )
     for text in result.warnings:
         warn(text)
-    return result.trajectory, result.method
+    return PairDelay(result.trajectory, result.method, result.inverted_polarity, result.warnings)
