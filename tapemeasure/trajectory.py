@@ -69,15 +69,19 @@ class DelayTrajectory:
         time: FloatArray = self.start_s + np.arange(len(self.delay_s)) / self.rate_hz
         return time
 
+    @property
+    def end_s(self) -> float:
+        """Output time of the last point, seconds."""
+        return self.start_s + (len(self.delay_s) - 1) / self.rate_hz
+
     def at(self, time_s: FloatArray) -> FloatArray:
         """Delay at any output time (cubic spline inside the grid, held constant outside), seconds."""
         from scipy.interpolate import CubicSpline
 
-        grid = self.time_s
-        inside = np.clip(time_s, grid[0], grid[-1])
-        if len(grid) < 4:
-            return np.interp(inside, grid, self.delay_s)
-        return np.asarray(CubicSpline(grid, self.delay_s)(inside), dtype=np.float64)
+        inside = np.clip(time_s, self.start_s, self.end_s)
+        if len(self.delay_s) < 4:
+            return np.interp(inside, self.time_s, self.delay_s)
+        return np.asarray(CubicSpline(self.time_s, self.delay_s)(inside), dtype=np.float64)
 
     def speed_deviation(self) -> FloatArray:
         """Relative speed deviation ``-d'(t)`` at every point (0.01 = 1 % fast); zeros for a single point."""

@@ -88,8 +88,7 @@ class Transport:
 
     def _positions(self, moments: FloatArray) -> FloatArray:
         """Where the recorded signal is read at each sample of the output, in samples."""
-        grid = self.trajectory.time_s
-        time_s = np.clip(moments / self.sample_rate, grid[0], grid[-1])
+        time_s = np.clip(moments / self.sample_rate, self.trajectory.start_s, self.trajectory.end_s)
         positions = moments + self.latency_samples - self.sample_rate * self._delay(time_s)
         # binary fractions, so that taking the block's origin off leaves the fraction as it is
         return np.asarray(np.round(positions * POSITION_STEPS) / POSITION_STEPS, dtype=np.float64)
