@@ -30,6 +30,7 @@ def _cut(take: Take, folder: Path, settings: HissParams) -> None:
             silence_dbfs=settings.silence_dbfs,
             guard_s=settings.guard_s,
             min_length_s=settings.min_length_s,
+            timeline=take.timeline,
         )
     except SignalError as error:
         # a take without a silence is a fact about the take, not a failure of the pipeline

@@ -10,6 +10,7 @@ from tapemeasure.analysis.silence import Silence, find_silences, no_silence_text
 from tapemeasure.arrays import FloatArray, as_channels, runs_of
 from tapemeasure.dsp.spectra import frames_of
 from tapemeasure.errors import SignalError
+from tapemeasure.signals.timeline import Timeline
 from tapemeasure.trajectory import DelayTrajectory
 from tapemeasure.units import db_from_power
 
@@ -86,6 +87,7 @@ def measure_hiss(
     silence_dbfs: float = -60.0,
     guard_s: float = 0.15,
     min_length_s: float = 0.5,
+    timeline: Timeline | None = None,
 ) -> Hiss:
     """Hiss segments of a take with their levels (dBFS rms), from the silences of its input.
 
@@ -99,7 +101,7 @@ def measure_hiss(
         Delay of the output behind the input; None if the delay was undone.
     channel : int
         Measured channel, from 0. If there are two, the other one is looked for in the hiss (leakage).
-    silence_dbfs, guard_s, min_length_s : float
+    silence_dbfs, guard_s, min_length_s, timeline
         As in `tapemeasure.analysis.silence.find_silences`.
 
     Raises
@@ -114,7 +116,7 @@ def measure_hiss(
         if not 0 <= channel < samples.shape[1]:
             raise SignalError(f"{name} has {samples.shape[1]} channel(s), channel {channel + 1} was asked for")
     finding = {"silence_dbfs": silence_dbfs, "guard_s": guard_s, "min_length_s": min_length_s}
-    silences = find_silences(played[:, channel], sample_rate=sample_rate, **finding)
+    silences = find_silences(played[:, channel], sample_rate=sample_rate, timeline=timeline, **finding)
     if not silences:
         raise SignalError(no_silence_text(played[:, channel], sample_rate=sample_rate, **finding))
     cuts = []

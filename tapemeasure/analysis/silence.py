@@ -1,11 +1,13 @@
 """Silences of a signal: where its short-time level stays below a threshold."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from tapemeasure.arrays import FloatArray, runs_of
 from tapemeasure.errors import ParameterError
+from tapemeasure.signals.timeline import Timeline
 from tapemeasure.units import db
 
 FRAME_S = 0.02
@@ -27,6 +29,7 @@ def find_silences(
     silence_dbfs: float = -60.0,
     guard_s: float = 0.15,
     min_length_s: float = 0.5,
+    timeline: Timeline | None = None,
 ) -> tuple[Silence, ...]:
     """Silences of a signal, in seconds, guards removed.
 
@@ -42,6 +45,8 @@ def find_silences(
         Taken off at both ends, 0 or more: the device rings out and the delay is not exact.
     min_length_s : float
         Shortest silence that is left after that, above 0.
+    timeline : Timeline, optional
+        Of the stimulus: where it plays a test signal, however soft, is no silence.
 
     Raises
     ------
@@ -57,6 +62,10 @@ def find_silences(
     """
     _check_lengths(guard_s=guard_s, min_length_s=min_length_s)
     silent = _frame_levels_dbfs(stimulus, sample_rate=sample_rate) < silence_dbfs
+    for segment in () if timeline is None else timeline.segments:
+        if segment.kind not in ("silence", "programme"):
+            first_s, stop_s = segment.start_samples / sample_rate, segment.stop_samples / sample_rate
+            silent[max(0, math.floor((first_s - FRAME_S) / HOP_S)) : math.ceil(stop_s / HOP_S) + 1] = False
     stretches = [
         Silence(start_s=first * HOP_S + guard_s, end_s=(stop - 1) * HOP_S + FRAME_S - guard_s)
         for first, stop in runs_of(silent)

@@ -162,7 +162,7 @@ def measure_take(
         )
     steps = _recorded(timeline, "step", ends_samples=ends_samples, warnings=warnings)
     finding = {"silence_dbfs": silence_dbfs, "guard_s": guard_s, "min_length_s": min_length_s}
-    silences = find_silences(played, sample_rate=sample_rate, **finding)
+    silences = find_silences(played, sample_rate=sample_rate, timeline=timeline, **finding)
     heard_silences = tuple(silence for silence in silences if silence.end_s * sample_rate <= ends_samples)
     if silences and not heard_silences:
         warnings.append(

@@ -10,6 +10,7 @@ from tapemeasure.arrays import FloatArray
 from tapemeasure.cli.common import FiniteRange, force_option, json_option, print_result
 from tapemeasure.cli.pair import pair_trajectory, require_channel
 from tapemeasure.io import provenance, read_pair, refuse_overwrite, write_audio, write_json
+from tapemeasure.signals.timeline import load_timeline
 
 
 @click.command(epilog="Levels are rms dBFS: full scale is 1.0 rms, a full-scale sine reads -3.01 dBFS.")
@@ -43,6 +44,7 @@ from tapemeasure.io import provenance, read_pair, refuse_overwrite, write_audio,
     help="Shortest segment, guards taken off.",
 )
 @click.option("--channel", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Channel, from 1.")
+@click.option("--timeline", "timeline_file", metavar="FILE.json", help="Of INPUT: its soft test tones are no silence.")
 @click.option("--trajectory", "trajectory_file", metavar="FILE", help="Delay that `track` saved; else it is tracked.")
 @json_option
 @force_option
@@ -54,6 +56,7 @@ def command(
     guard_s: float,
     min_length_s: float,
     channel: int,
+    timeline_file: str | None,
     trajectory_file: str | None,
     as_json: bool,
     force: bool,
@@ -73,6 +76,7 @@ def command(
 
     if folder is not None:
         refuse_overwrite(Path(folder) / "hiss.json", force=force)
+    timeline = None if timeline_file is None else load_timeline(timeline_file)
     stimulus, output, sample_rate = read_pair(input_file, output_file)
     for path, samples in ((input_file, stimulus), (output_file, output)):
         require_channel(samples, channel, path=path)
@@ -94,6 +98,7 @@ def command(
         silence_dbfs=silence_dbfs,
         guard_s=guard_s,
         min_length_s=min_length_s,
+        timeline=timeline,
     )
     inputs = {"input": Path(input_file), "output": Path(output_file)}
     if trajectory_file is not None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tapemeasure.analysis.silence import Silence, find_silences, no_silence_text
 from tapemeasure.errors import ParameterError
+from tapemeasure.signals.timeline import Pilot, Segment, Timeline
 
 RATE = 44100
 
@@ -75,3 +76,14 @@ def test_the_suggested_threshold_finds_the_stretch() -> None:
     text = no_silence_text(samples, sample_rate=RATE, silence_dbfs=-60.0, guard_s=0.15, min_length_s=0.5)
     reached_dbfs = float(text.split("reaches ")[1].split(" dBFS")[0])
     assert len(find_silences(samples, sample_rate=RATE, silence_dbfs=reached_dbfs + 0.1)) == 1
+
+
+def test_a_soft_test_tone_of_the_timeline_is_no_silence() -> None:
+    rate = 8000
+    loud, soft = np.full(rate, 0.5) * np.resize([1.0, -1.0], rate), 1e-4 * np.resize([1.0, -1.0], 2 * rate)
+    signal = np.concatenate([loud, soft, loud, np.zeros(2 * rate), loud])
+    tone = Segment("step", "step", rate, 2 * rate, -80.0, (4000.0,))
+    timeline = Timeline(rate, len(signal), (tone,), Pilot("none"))
+    assert len(find_silences(signal, sample_rate=rate)) == 2
+    [silence] = find_silences(signal, sample_rate=rate, timeline=timeline)
+    assert (silence.start_s, silence.end_s) == pytest.approx((4.15, 5.85), abs=0.03)
