@@ -99,6 +99,14 @@ def test_a_second_repro_does_nothing(project):
     assert "Data and pipelines are up to date" in answer.stdout + answer.stderr
 
 
+def test_every_file_that_a_stage_writes_is_one_of_its_outs(project):
+    # a file that DVC does not know is missing after `dvc checkout` and `dvc pull`
+    stages = yaml.safe_load((project / "dvc.lock").read_text())["stages"].values()
+    outs = [project / out["path"] for stage in stages for out in stage["outs"]]
+    written = [path for path in (project / "data").rglob("*") if path.is_file() and path.name != ".gitignore"]
+    assert [path for path in written if not any(out in (path, *path.parents) for out in outs)] == []
+
+
 def test_report_and_metrics_hold_both_devices(project):
     metrics = read_json(project / "metrics.json")
     assert set(metrics) == {"toy", "akai"}
