@@ -15,7 +15,7 @@ from tapemeasure.cli.common import force_option, json_option, print_result, prog
     "metrics_file",
     default=None,
     metavar="FILE",
-    help="Where the scalars go.  [default: metrics.json beside the page's folder]",
+    help="Where the scalars go.  [default: metrics.json in the page's folder]",
 )
 @click.option("--title", default="tapemeasure report", show_default=True, metavar="TEXT", help="Heading of the page.")
 @json_option
@@ -30,13 +30,13 @@ def command(data: str, output: str, metrics_file: str | None, title: str, as_jso
     Examples:
       tapemeasure report
       tapemeasure report --data data -o report --title "Two machines" --force
-      tapemeasure report -o /tmp/report --metrics /tmp/metrics.json --json
+      tapemeasure report -o page --metrics figures.json --json
     """
     from tapemeasure.io import provenance
     from tapemeasure.report.write import write_report
 
     folder = Path(output)
-    target = folder.parent / "metrics.json" if metrics_file is None else Path(metrics_file)
+    target = folder / "metrics.json" if metrics_file is None else Path(metrics_file)
     with progress_bar("report") as progress:
         report = write_report(Path(data), folder, metrics_file=target, title=title, force=force, progress=progress)
     result = {

@@ -32,7 +32,7 @@ def test_defaults_write_page_pictures_and_metrics(workplace, capsys):
     out = capsys.readouterr().out
     assert "report/index.html" in out
     assert (workplace / "report" / "plots" / "deck_models.svg").is_file()
-    metrics = json.loads((workplace / "metrics.json").read_text(encoding="utf-8"))
+    metrics = json.loads((workplace / "report" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["deck"]["take1"]["mean_delay_ms"] == 160.7
     assert metrics["deck"]["model"]["gru_better_than_fir_db"] == 10.0
 
@@ -58,9 +58,9 @@ def test_existing_files_need_force(workplace, capsys):
     assert run("--force") == 0
 
 
-def test_metrics_go_beside_the_folder(workplace):
+def test_metrics_go_into_the_folder_of_the_page(workplace):
     assert run("-o", "somewhere/page") == 0
-    assert (workplace / "somewhere" / "metrics.json").is_file()
+    assert (workplace / "somewhere" / "page" / "metrics.json").is_file()
 
 
 @pytest.mark.parametrize("folder", ["nothing", "empty"])
