@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tapemeasure.errors import TrainingError, UsageError
 from tapemeasure.io import write_bytes
+from tapemeasure.models.fused_gru import can_fuse, fused_gru
 
 FORMAT = "tapemeasure recording path"
 VERSION = 1
@@ -119,8 +120,12 @@ class RecordingPath(nn.Module):
         state = self.start(samples.shape[0]) if state is None else state
         previous = torch.cat([state.last, samples[..., :-1]], dim=-1)
         features = torch.cat([samples, DIFFERENCE_GAIN * (samples - previous)], dim=1)
-        hidden_states, hidden = self.gru(features.transpose(1, 2), state.hidden)
-        output: Tensor = self.output(hidden_states).transpose(1, 2)
+        if can_fuse(features):
+            output, hidden = fused_gru(self.gru, self.output.weight, features, state.hidden)
+            output = output + self.output.bias
+        else:
+            hidden_states, hidden = self.gru(features.transpose(1, 2), state.hidden)
+            output = self.output(hidden_states).transpose(1, 2)
         if self.skip_gain is not None:
             output = output + self.skip_gain * samples
         return output, RecordingPathState(hidden, samples[..., -1:])

@@ -10,6 +10,8 @@ from tapemeasure.errors import SignalError
 from tapemeasure.models.recording_path import RecordingPath
 
 STREAMS = 64
+BLOCK_SAMPLES = 4096
+"""Samples of every stretch that are computed at a time; this bounds the memory."""
 
 
 def render(model: RecordingPath, samples: FloatArray, *, run_in_samples: int, streams: int = STREAMS) -> FloatArray:
@@ -46,7 +48,11 @@ def render(model: RecordingPath, samples: FloatArray, *, run_in_samples: int, st
     length = math.ceil(len(samples) / streams)
     padded = np.concatenate([np.zeros(run_in_samples), samples, np.zeros(length * streams - len(samples))])
     stretches = np.lib.stride_tricks.sliding_window_view(padded, run_in_samples + length)[::length]
+    output = np.empty(stretches.shape)
+    state = None
     with torch.inference_mode():
-        output, _ = model(torch.from_numpy(stretches.astype(np.float32))[:, None, :])
-    joined = output[:, 0, run_in_samples:].reshape(-1)[: len(samples)]
-    return np.asarray(joined.numpy(), dtype=np.float64)
+        for start in range(0, stretches.shape[1], BLOCK_SAMPLES):
+            block = stretches[:, start : start + BLOCK_SAMPLES].astype(np.float32)
+            played, state = model(torch.from_numpy(block)[:, None, :], state)
+            output[:, start : start + BLOCK_SAMPLES] = played[:, 0].numpy()
+    return output[:, run_in_samples:].reshape(-1)[: len(samples)]
