@@ -115,16 +115,3 @@ def parabola_offset(values: FloatArray, peak: IntArray) -> FloatArray:
     curvature = left - 2.0 * centre + right
     offset = np.where(curvature < 0.0, 0.5 * (left - right) / np.where(curvature < 0.0, curvature, 1.0), 0.0)
     return np.where(middle == peak, np.clip(offset, -0.5, 0.5), 0.0)
-
-
-def correlation_coefficient(a: FloatArray, b: FloatArray) -> float:
-    """Normalised correlation of two signals at lag zero, -1..1; 0 if either is silent.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> correlation_coefficient(np.array([1.0, -1.0]), np.array([-2.0, 2.0]))
-    -1.0
-    """
-    energy = float(np.sqrt(np.sum(a * a) * np.sum(b * b)))
-    return float(np.sum(a * b) / energy) if energy > 0.0 else 0.0

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tapemeasure.arrays import FloatArray
+from tapemeasure.arrays import FloatArray, as_channels
 from tapemeasure.errors import ParameterError, SignalError
 
 PASSBAND = 0.45
@@ -63,12 +63,9 @@ def read_at(samples: FloatArray, positions: FloatArray, *, half_taps: int = 32) 
     # positions far outside read zeros anyway; the clip keeps the integers small
     where = np.clip(where, -2.0 * half_taps, len(samples) + 2.0 * half_taps)
     table = sinc_table(half_taps)
-    if samples.ndim == 1:
-        return np.asarray(read_between_samples(np.ascontiguousarray(samples, dtype=np.float64), where, table))
-    columns = [
-        read_between_samples(np.ascontiguousarray(column, dtype=np.float64), where, table) for column in samples.T
-    ]
-    return np.stack(columns, axis=1)
+    channels = np.ascontiguousarray(as_channels(samples).T)
+    read = np.asarray(read_between_samples(channels, where, table), dtype=np.float64)
+    return read[:, 0] if samples.ndim == 1 else read
 
 
 def kaiser_beta(half_taps: int) -> float:

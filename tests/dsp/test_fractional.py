@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import cholesky_banded, inv
 
-from tapemeasure.dsp.correlation import correlation_coefficient, frame_lags, generalised_correlation, parabola_offset
+from tapemeasure.dsp.correlation import frame_lags, generalised_correlation, parabola_offset
 from tapemeasure.dsp.fractional import kaiser_beta, read_at
 from tapemeasure.dsp.kernels import banded_inverse_diagonal
 from tapemeasure.errors import ParameterError, SignalError
@@ -81,7 +81,6 @@ def test_correlation_peaks_at_the_lag(lag: int) -> None:
 def test_silence_correlates_with_nothing() -> None:
     values = generalised_correlation(np.zeros((1, 64)), np.ones((1, 64)), max_lag_samples=4)
     np.testing.assert_array_equal(values, 0.0)
-    assert correlation_coefficient(np.zeros(5), np.ones(5)) == 0.0
 
 
 def test_frame_lags_find_a_fraction_of_a_sample() -> None:
