@@ -36,6 +36,20 @@ def test_profiles_overlay_to_valid_params(name):
     assert validated(Params, values, where=name) != load_params(ROOT / "params.yaml")
 
 
+def test_a_null_in_a_profile_leaves_the_device_out():
+    values = shipped()
+    lay_over(values, yaml.safe_load((ROOT / "profiles" / "ci.yaml").read_text()))
+    assert "akai_model" in load_params(ROOT / "params.yaml").devices
+    assert "akai_model" not in validated(Params, values, where="ci").devices
+    assert {"chowtape_toy", "akai"} <= set(values["devices"])
+
+
+def test_a_null_over_a_plain_value_sets_it():
+    values = {"settings": {"hiss_dbfs": -66.0}}
+    lay_over(values, {"settings": {"hiss_dbfs": None}})
+    assert values == {"settings": {"hiss_dbfs": None}}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -9,7 +9,6 @@ from tapemeasure.params.devices import (
     HardwareSettings,
     IdentityProfile,
     TapeProfile,
-    TapeSettings,
 )
 from tapemeasure.params.load import Params, lay_over, load_params, read_yaml, updated_settings, validated
 from tapemeasure.params.stages import (
@@ -24,6 +23,7 @@ from tapemeasure.params.stages import (
     TrackParams,
     TrainNonlinearityParams,
 )
+from tapemeasure.params.tape import TapeSettings, preset_settings, tape_presets
 
 __all__ = [
     "AlignParams",
@@ -48,7 +48,9 @@ __all__ = [
     "TrainNonlinearityParams",
     "lay_over",
     "load_params",
+    "preset_settings",
     "read_yaml",
+    "tape_presets",
     "updated_settings",
     "validated",
 ]

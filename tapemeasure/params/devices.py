@@ -1,54 +1,28 @@
 """Device profiles: the entries under ``devices`` in params.yaml, told apart by ``kind``."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tapemeasure.params.base import FrequencyHz, Knob, LevelDbfs, ParamsModel, Seed
+from tapemeasure.errors import ParameterError
+from tapemeasure.params.base import ParamsModel, Seed, Threads
+from tapemeasure.params.tape import TapeSettings, preset_settings
 
 NO_CAPTURE = "raw/none"
 
 
-class TapeSettings(ParamsModel):
-    """Knobs of the built-in tape machine; amplitudes in physical units.
-
-    Notes
-    -----
-    ``drive``, ``saturation`` and ``bias`` are the knobs of the Jiles-Atherton model (0..1). Depths and rates of wow
-    and flutter are knobs too (0..1); their delays are those of the plug-in at 44.1 kHz, in seconds at any rate.
-    ``None`` switches hiss, hum or the loss filter off.
-    """
-
-    input_gain_db: Annotated[float, Field(ge=-60.0, le=60.0)] = 0.0
-    output_gain_db: Annotated[float, Field(ge=-60.0, le=60.0)] = 0.0
-    drive: Knob = 0.5
-    saturation: Knob = 0.5
-    bias: Knob = 0.5
-    solver: Literal["RK2", "RK4", "NR4", "NR8"] = "NR8"
-    oversampling: Literal[1, 2, 4, 8, 16] = 16
-    oversampling_mode: Literal["linear_phase", "minimum_phase"] = "linear_phase"
-    loss: bool = False
-    speed_ips: Annotated[float, Field(ge=0.9, le=60.0)] = 7.5
-    spacing_um: Annotated[float, Field(ge=0.0, le=100.0)] = 0.1
-    thickness_um: Annotated[float, Field(gt=0.0, le=100.0)] = 0.1
-    gap_um: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
-    wow_depth: Knob = 0.0
-    wow_rate: Knob = 0.25
-    wow_variance: Knob = 0.0
-    wow_drift: Knob = 0.0
-    flutter_depth: Knob = 0.0
-    flutter_rate: Knob = 0.3
-    head_delay_ms: Annotated[float, Field(ge=0.0, le=5000.0)] = 0.0
-    hiss_dbfs: LevelDbfs | None = None
-    hum_dbfs: LevelDbfs | None = None
-    hum_hz: FrequencyHz = 50.0
-
-
 class ChowtapeSettings(ParamsModel):
-    """The plug-in's own parameters, by the names that the plug-in gives them."""
+    """The plug-in's own parameters, by the names that the plug-in gives them, and how it is hosted."""
 
     plugin: str | None = None
     parameters: dict[str, float | int | bool | str] = Field(default_factory=dict)
+    start: Literal["neutral", "as_loaded"] = "neutral"
+    """What `parameters` lie over: tape alone with its knobs in the middle, or what the plug-in loads with."""
+    latency: Literal["exact", "whole_samples", "reported"] = "exact"
+    """What is removed: the measured latency, the same in whole samples, or the one that the plug-in tells."""
+    pilot_hz: Annotated[float, Field(ge=500.0, le=5000.0)] | None = 1000.0
+    """Tone on the free channel of a mono stimulus, which tells the delay of wow and flutter; null: none."""
 
 
 class HardwareSettings(ParamsModel):
@@ -61,6 +35,16 @@ class HardwareSettings(ParamsModel):
     output_channels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1)] = (1, 2)
     level_db: Annotated[float, Field(ge=-80.0, le=0.0)] = -6.0
     tail_s: Annotated[float, Field(ge=0.0, le=60.0)] = 2.0
+    mode: Literal["three_head", "two_pass"] = "three_head"
+    """Play and record at once; or print the test signals onto the tape, rewind, and capture."""
+    pilot: Literal["auto", "none", "pulses", "tone", "inband"] = "auto"
+    """What the check of a take is tracked by."""
+    head_delay_ms: Annotated[float, Field(gt=0.0, le=5000.0)] | None = None
+    """Delay that the machine should have, the card's included; the check tells where it is off by a tenth."""
+    gain_tolerance_db: Annotated[float, Field(gt=0.0, le=80.0)] = 12.0
+    """How far what comes back may lie from what was played."""
+    max_speed_error_pct: Annotated[float, Field(gt=0.0, le=20.0)] = 2.0
+    max_hum_dbfs: Annotated[float, Field(ge=-140.0, le=0.0)] = -50.0
 
 
 class _Profile(ParamsModel):
@@ -69,11 +53,27 @@ class _Profile(ParamsModel):
 
 
 class TapeProfile(_Profile):
-    """The built-in physical model."""
+    """The built-in physical model; `settings` lie over those of the preset, where one is named."""
 
     kind: Literal["tape"]
     seed: Seed = 1
+    threads: Threads = 1
+    """Channels that are computed at the same time; the result is the same for any number."""
+    preset: str | None = None
     settings: TapeSettings = TapeSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_preset(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or not isinstance(values.get("preset"), str):
+            return values
+        settings = values.get("settings", {})
+        if isinstance(settings, TapeSettings):
+            return values
+        try:
+            return {**values, "settings": {**preset_settings(values["preset"]), **settings}}
+        except ParameterError as error:
+            raise ValueError(str(error)) from error
 
 
 class ChowtapeProfile(_Profile):

@@ -1,6 +1,7 @@
 """Reading params.yaml: a wrong key, type or range is an error that names file, key, value and limit."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -26,6 +27,8 @@ from tapemeasure.params.stages import (
 Model = TypeVar("Model", bound=ParamsModel)
 
 DeviceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
 class Params(ParamsModel):
@@ -69,10 +72,12 @@ def load_params(path: Path | str = "params.yaml") -> Params:
 def lay_over(settings: MutableMapping[str, Any], overlay: Mapping[str, Any]) -> None:
     """Change nested settings in place (so that a YAML document keeps its comments): the overlay's values win.
 
+    A null removes the mapping that it lies over: ``devices: {akai_model: null}`` leaves that device out.
+
     Examples
     --------
-    >>> settings = {"a": {"b": 1, "c": 2}}
-    >>> lay_over(settings, {"a": {"c": 3}})
+    >>> settings = {"a": {"b": 1, "c": 2}, "d": {"e": 4}}
+    >>> lay_over(settings, {"a": {"c": 3}, "d": None})
     >>> settings
     {'a': {'b': 1, 'c': 3}}
     """
@@ -80,6 +85,8 @@ def lay_over(settings: MutableMapping[str, Any], overlay: Mapping[str, Any]) -> 
         below = settings.get(key)
         if isinstance(value, Mapping) and isinstance(below, MutableMapping):
             lay_over(below, value)
+        elif value is None and isinstance(below, MutableMapping):
+            del settings[key]
         else:
             settings[key] = value
 
@@ -101,6 +108,9 @@ def updated_settings(settings: Model, assignments: Iterable[str], *, where: str 
             value: Any = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ParameterError(f"{where} {assignment}: the value is no YAML ({error})") from error
+        if isinstance(value, str) and EXPONENT.fullmatch(value):
+            # YAML wants a point in 1.0e-6
+            value = float(value)
         for part in reversed(key.split(".")):
             value = {part: value}
         lay_over(values, value)

@@ -118,7 +118,7 @@ class SimulateParams(ParamsModel):
 class TrackParams(ParamsModel):
     """Delay tracking."""
 
-    pilot: Literal["auto", "none", "pulses", "tone", "inband"] = "auto"
+    pilot: Literal["auto", "none", "pulses", "tone", "inband", "fused"] = "auto"
     rate_hz: Annotated[float, Field(ge=10.0, le=2000.0)] = 100.0
     max_delay_s: Annotated[float, Field(gt=0.0, le=30.0)] = 10.0
 
