@@ -54,20 +54,8 @@ def read_audio(path: Path | str) -> tuple[FloatArray, int]:
     import soundfile
 
     path = Path(path)
-    if path.is_dir():
-        raise UsageError(f"{path}: is a folder; give an audio file")
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; check the name")
-    if path.stat().st_size == 0:
-        raise AudioFileError(f"{path}: the file is empty (0 bytes); record or copy it again")
-    try:
-        _refuse_truncated(path)
+    with reading(path):
         samples, sample_rate = soundfile.read(path, dtype="float64", always_2d=True)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from error
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        reason = getattr(error, "error_string", str(error))
-        raise AudioFileError(f"{path}: not a readable audio file ({reason}); give a WAV or FLAC file") from error
     if samples.shape[0] == 0:
         raise AudioFileError(f"{path}: the file holds 0 samples; record it again")
     finite = np.isfinite(samples)
@@ -78,6 +66,27 @@ def read_audio(path: Path | str) -> tuple[FloatArray, int]:
             f"channel {channel + 1}; export the file again"
         )
     return samples, int(sample_rate)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Look at an audio file before libsndfile does, and say in words why it cannot be read; errors as `read_audio`."""
+    import soundfile
+
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; give an audio file")
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; check the name")
+    if path.stat().st_size == 0:
+        raise AudioFileError(f"{path}: the file is empty (0 bytes); record or copy it again")
+    try:
+        _refuse_truncated(path)
+        yield
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from error
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        reason = getattr(error, "error_string", str(error))
+        raise AudioFileError(f"{path}: not a readable audio file ({reason}); give a WAV or FLAC file") from error
 
 
 def read_pair(input_path: Path | str, output_path: Path | str) -> tuple[FloatArray, FloatArray, int]:

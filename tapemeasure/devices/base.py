@@ -1,8 +1,8 @@
 """The protocol of a device: stimulus in, capture out, and what is known about the way between."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Capture:
         What the user should know about this take.
     details : mapping
         Further facts for the sidecar (device name, host API, xruns, clipped runs, truths of the faults).
+    truths : mapping of DelayTrajectory
+        Further trajectories by name (``azimuth``: delay of channel 2 behind channel 1).
     """
 
     samples: FloatArray
@@ -46,21 +48,93 @@ class Capture:
     truth: DelayTrajectory | None = None
     warnings: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    truths: Mapping[str, DelayTrajectory] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
-        """What a sidecar tells of the capture: plain values, without the audio and the truth."""
+        """What a sidecar tells of the capture: plain values, without the audio and the trajectories."""
+        return self.playback().facts()
+
+    def playback(self) -> "Playback":
+        """The same as a stream of a single block."""
         n_samples, n_channels = self.samples.shape
+        return Playback(
+            blocks=iter((self.samples,)),
+            n_samples=n_samples,
+            n_channels=n_channels,
+            sample_rate=self.sample_rate,
+            device=self.device,
+            settings=self.settings,
+            seed=self.seed,
+            latency_samples=self.latency_samples,
+            truth=self.truth,
+            warnings=self.warnings,
+            details=self.details,
+            truths=self.truths,
+        )
+
+
+@dataclass(frozen=True)
+class Playback:
+    """A capture in the making: its samples come block after block, the rest is known before.
+
+    Parameters
+    ----------
+    blocks : iterator of ndarray, shape (any, n_channels)
+        The output, `n_samples` in all; to be taken once.
+    n_samples, n_channels : int
+        Size of the whole output.
+    sample_rate, device, settings, seed, latency_samples, truth, details, truths
+        As in `Capture`.
+    warnings : sequence of str
+        Complete when all blocks have been taken.
+    """
+
+    blocks: Iterator[FloatArray]
+    n_samples: int
+    n_channels: int
+    sample_rate: int
+    device: str
+    settings: Mapping[str, Any]
+    seed: int | None
+    latency_samples: float
+    truth: DelayTrajectory | None
+    warnings: Sequence[str]
+    details: Mapping[str, Any]
+    truths: Mapping[str, DelayTrajectory]
+
+    def facts(self) -> dict[str, Any]:
+        """What a sidecar tells, once all blocks have been taken."""
         return {
             "device": self.device,
             "settings": dict(self.settings),
             "seed": self.seed,
             "sample_rate": self.sample_rate,
-            "n_samples": n_samples,
-            "n_channels": n_channels,
+            "n_samples": self.n_samples,
+            "n_channels": self.n_channels,
             "latency_samples": self.latency_samples,
             "warnings": list(self.warnings),
             **({"details": dict(self.details)} if self.details else {}),
         }
+
+    def capture(self) -> Capture:
+        """Take all blocks and keep them in memory."""
+        samples = np.empty((self.n_samples, self.n_channels))
+        position = 0
+        for block in self.blocks:
+            samples[position : position + len(block)] = block
+            position += len(block)
+        return Capture(
+            samples=samples,
+            sample_rate=self.sample_rate,
+            device=self.device,
+            settings=self.settings,
+            seed=self.seed,
+            latency_samples=self.latency_samples,
+            truth=self.truth,
+            warnings=tuple(self.warnings),
+            details=self.details,
+            truths=self.truths,
+        )
 
 
 class Device(Protocol):
@@ -82,6 +156,22 @@ class Device(Protocol):
         MissingDependencyError
             If an optional package or plug-in is needed and not there.
         """
+
+
+@runtime_checkable
+class StreamingDevice(Device, Protocol):
+    """A device that needs no more memory for an hour than for a second."""
+
+    def stream(
+        self,
+        blocks: Iterable[FloatArray],
+        *,
+        n_samples: int,
+        n_channels: int,
+        sample_rate: int,
+        progress: Progress = no_progress,
+    ) -> Playback:
+        """Play a stimulus that comes in blocks of any length; errors of the stimulus are raised where they come up."""
 
 
 def checked_stimulus(stimulus: FloatArray) -> FloatArray:

@@ -4,7 +4,7 @@ from tapemeasure.devices.base import Device
 from tapemeasure.params import ChowtapeProfile, DeviceProfile, HardwareProfile, TapeProfile
 
 
-def create_device(profile: DeviceProfile, *, seed: int | None = None) -> Device:
+def create_device(profile: DeviceProfile, *, seed: int | None = None, threads: int | None = None) -> Device:
     """Device of a profile; nothing is opened before it runs.
 
     Parameters
@@ -13,6 +13,8 @@ def create_device(profile: DeviceProfile, *, seed: int | None = None) -> Device:
         An entry of ``devices`` in params.yaml.
     seed : int, optional
         In place of the profile's own seed; devices without a seed ignore it.
+    threads : int, optional
+        In place of the profile's own number of threads; only the device tape has it.
 
     Raises
     ------
@@ -22,7 +24,11 @@ def create_device(profile: DeviceProfile, *, seed: int | None = None) -> Device:
     if isinstance(profile, TapeProfile):
         from tapemeasure.devices.tape import TapeDevice
 
-        return TapeDevice(profile.settings, seed=profile.seed if seed is None else seed)
+        return TapeDevice(
+            profile.settings,
+            seed=profile.seed if seed is None else seed,
+            threads=profile.threads if threads is None else threads,
+        )
     if isinstance(profile, ChowtapeProfile):
         from tapemeasure.devices.chowtape import ChowtapeDevice
 

@@ -74,10 +74,12 @@ class Hysteresis:
     def __post_init__(self) -> None:
         from scipy.signal import butter
 
+        from tapemeasure.devices.tape.kernels import STATE_SIZE
+
         stages = oversampling_stages(self.settings.oversampling, mode=self.settings.oversampling_mode)
         sections = butter(4, DC_BLOCKER_HZ, "high", fs=self.sample_rate, output="sos")
         object.__setattr__(self, "_stages", stages)
-        object.__setattr__(self, "_state", np.zeros(5))
+        object.__setattr__(self, "_state", np.zeros(STATE_SIZE))
         object.__setattr__(self, "_dc_blocker", np.ascontiguousarray(sections))
         object.__setattr__(self, "_dc_state", np.zeros((len(sections), 2)))
 
@@ -104,15 +106,11 @@ class Hysteresis:
         from tapemeasure.devices.tape.kernels import hysteresis_newton, hysteresis_runge_kutta
 
         tape = magnetics(self.settings)
-        solve = hysteresis_newton if self.settings.solver.startswith("NR") else hysteresis_runge_kutta
-        solve(
-            samples,
-            self._state,
-            tape.saturation,
-            tape.shape,
-            tape.reversible,
-            1.0 / (self.sample_rate * self.settings.oversampling),
-            # RK2, RK4: order; NR4, NR8: most Newton steps
-            int(self.settings.solver[2:]),
-        )
+        constants = (tape.saturation, tape.shape, tape.reversible)
+        # RK2, RK4: order; NR4, NR8: most Newton steps
+        number = int(self.settings.solver[2:])
+        if self.settings.solver.startswith("NR"):
+            hysteresis_newton(samples, self._state, *constants, self.settings.newton_tolerance, number)
+        else:
+            hysteresis_runge_kutta(samples, self._state, *constants, number)
         samples *= tape.makeup
