@@ -43,6 +43,8 @@ def _computed(name: str, profile: DeviceProfile, folder: Path, *, count: int) ->
         truth = folder / f"take{number}_truth.npz" if capture.truth is not None else None
         if capture.truth is not None and truth is not None:
             capture.truth.save(truth)
+        for kind, trajectory in capture.truths.items():
+            trajectory.save(folder / f"take{number}_truth_{kind}.npz")
         origin = provenance(inputs={"stimulus": STIMULUS, "timeline": timeline, "output": output}, commit=False)
         write_json(sidecar, {"profile": name, **capture.facts(), "provenance": origin})
         files = TakeFiles(f"take{number}", STIMULUS, output, split=None, timeline=timeline, sidecar=sidecar)

@@ -2,6 +2,7 @@
 
 import math
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,8 +90,11 @@ def warn(text: str) -> None:
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Progress]:
-    """Give a function that takes the completed fraction; draws a bar on stderr if that is a terminal."""
+def progress_bar(label: str, *, audio_s: float | None = None) -> Iterator[Progress]:
+    """Give a function that takes the completed fraction; draws a bar on stderr if that is a terminal.
+
+    With the length of the audio, `audio_s`, the bar tells how many times faster than real time the work is.
+    """
     if not sys.stderr.isatty():
         yield no_progress
         return
@@ -99,6 +103,14 @@ def progress_bar(label: str) -> Iterator[Progress]:
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=1.0)
-        yield lambda fraction: bar.update(task, completed=fraction)
+    speed = TextColumn("{task.fields[speed]}")
+    begin = time.perf_counter()
+    with Bar(*columns, speed, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=1.0, speed="")
+
+        def show(fraction: float) -> None:
+            elapsed_s = max(time.perf_counter() - begin, 1e-9)
+            factor = "" if audio_s is None else f"{fraction * audio_s / elapsed_s:.1f} x real time"
+            bar.update(task, completed=fraction, speed=factor)
+
+        yield show

@@ -10,7 +10,7 @@ import click
 from tapemeasure.cli.common import json_option, params_option, params_or_defaults, print_result, warn
 from tapemeasure.errors import DeviceError, MissingDependencyError
 from tapemeasure.io import provenance
-from tapemeasure.params import DeviceProfile
+from tapemeasure.params import DeviceProfile, tape_presets
 
 if TYPE_CHECKING:
     from tapemeasure.devices.sound_cards import SoundCard
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def command(ctx: click.Context, params_file: str, as_json: bool) -> None:
-    """List the devices: the profiles of the params file, and the sound cards that hardware profiles match.
+    """List the devices: profiles of the params file, presets of the device tape, and the sound cards.
 
+    A hardware profile is listed with the sound card that it matches. `simulate --preset NAME` takes a preset.
     Computed devices (tape, chowtape, identity) need no sound card; without PortAudio they are listed all the same.
 
     \b
@@ -36,13 +37,17 @@ def command(ctx: click.Context, params_file: str, as_json: bool) -> None:
     if problem is not None:
         warn(problem)
     profiles = [_profile(name, profile, cards, problem) for name, profile in params.devices.items()]
+    presets = [
+        {"name": name, "about": preset["about"], "source": preset["source"]} for name, preset in tape_presets().items()
+    ]
     result = {
         "profiles": profiles,
+        "presets": presets,
         "sound_cards": [asdict(card) for card in cards],
         "sound_cards_problem": problem,
         "provenance": provenance(inputs={params_file: Path(params_file)} if Path(params_file).is_file() else {}),
     }
-    print_result(result, as_json=as_json, rows=_rows(profiles, cards))
+    print_result(result, as_json=as_json, rows=_rows(profiles, presets, cards))
 
 
 def _sound_cards() -> tuple[list["SoundCard"], str | None]:
@@ -74,7 +79,9 @@ def _profile(
     return entry | {"output": str(found.output), "input": str(found.input)}
 
 
-def _rows(profiles: Sequence[dict[str, Any]], cards: Sequence["SoundCard"]) -> list[tuple[str, str]]:
+def _rows(
+    profiles: Sequence[dict[str, Any]], presets: Sequence[dict[str, str]], cards: Sequence["SoundCard"]
+) -> list[tuple[str, str]]:
     rows = [("profile", f"{'kind':<9} {'capture':<20} sound card")]
     for entry in profiles:
         card = entry.get("output") or "-"
@@ -83,6 +90,8 @@ def _rows(profiles: Sequence[dict[str, Any]], cards: Sequence["SoundCard"]) -> l
         elif entry.get("output") != entry.get("input"):
             card = f"plays {entry['output']}, records {entry['input']}"
         rows.append((entry["name"], f"{entry['kind']:<9} {entry['capture']:<20} {card}"))
+    rows += [("", ""), ("tape preset", "about")]
+    rows += [(preset["name"], preset["about"]) for preset in presets]
     rows += [("", ""), ("sound card", f"{'in':>3} {'out':>4} {'rate Hz':>8}  name (host API)")]
     for card in cards:
         default = ", default" if card.is_default_input or card.is_default_output else ""

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from tapemeasure.arrays import Progress
+from tapemeasure.audio_stream import AudioSource, open_audio, write_blocks
 from tapemeasure.cli.common import (
     TRAJECTORY_ENDINGS,
     check_output,
@@ -18,9 +20,9 @@ from tapemeasure.cli.common import (
     progress_bar,
     warn,
 )
-from tapemeasure.devices.base import Capture
+from tapemeasure.devices.base import Device, Playback, StreamingDevice
 from tapemeasure.errors import ParameterError, UsageError
-from tapemeasure.io import provenance, read_audio, write_audio, write_json
+from tapemeasure.io import provenance, read_audio, write_json
 from tapemeasure.params import (
     ChowtapeProfile,
     DeviceProfile,
@@ -28,6 +30,7 @@ from tapemeasure.params import (
     IdentityProfile,
     Params,
     TapeProfile,
+    preset_settings,
     updated_settings,
 )
 
@@ -45,13 +48,19 @@ BARE_KINDS: dict[str, DeviceProfile] = {
     "--device", "device_name", default="tape", show_default=True, metavar="NAME",
     help="A profile of the params file, or tape, chowtape, identity.",
 )  # fmt: skip
+@click.option("--preset", metavar="NAME", help="Preset of the device tape; `tapemeasure devices` lists them.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Seed of wow and noise, in place of the profile's."
-)
+    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N",
+    help="Seed of all that is random, in place of the profile's.",
+)  # fmt: skip
+@click.option(
+    "--threads", type=click.IntRange(1, 256), metavar="N",
+    help="Channels that are computed at the same time, in place of the profile's number.",
+)  # fmt: skip
 @click.option(
     "--truth", "truth_file", metavar="FILE", type=click.Path(path_type=Path),
-    help="Write the exact delay of the machine, .csv or .npz.",
+    help="Write the exact delay of the machine, .csv or .npz (and its azimuth beside it, where it has one).",
 )  # fmt: skip
 @click.option("--plugin", metavar="PATH", help="The VST3 file of the device chowtape.")
 @params_option
@@ -63,8 +72,10 @@ def command(
     input_file: Path,
     output_file: Path,
     device_name: str,
+    preset: str | None,
     assignments: Sequence[str],
     seed: int | None,
+    threads: int | None,
     truth_file: Path | None,
     plugin: str | None,
     params_file: str,
@@ -74,54 +85,104 @@ def command(
     """Run the file IN through a device and write what comes out to OUT, a WAV file of the same length.
 
     A sidecar with the same name and the ending .json tells device, settings, seed, version and hashes. The device's
-    own latency is removed and told.
+    own latency is removed and told. The device tape reads, computes and writes in blocks: an hour takes no more memory
+    than a minute.
 
     \b
     Examples:
       tapemeasure simulate in.wav out.wav
       tapemeasure simulate in.wav out.wav --set drive=0.7 --set hiss_dbfs=-66 --seed 3 --truth truth.csv
+      tapemeasure simulate in.wav out.wav --preset sony_tc260 --threads 2
       tapemeasure simulate in.wav out.wav --device chowtape_wowflutter --params params.yaml
       tapemeasure simulate in.wav out.wav --device chowtape --plugin CHOWTapeModel.vst3 --set parameters.tape_mode=NR8
     """
     profile = find_profile(device_name, params_or_defaults(context, params_file))
+    if preset is not None:
+        profile = preset_profile(profile, name=device_name, preset=preset)
     profile = changed_profile(profile, name=device_name, assignments=assignments, plugin=plugin)
     check_output(output_file, endings=(".wav",), force=force, inputs=[input_file])
     sidecar_file = output_file.with_suffix(".json")
     check_output(sidecar_file, endings=(".json",), force=force)
     check_output(truth_file, endings=TRAJECTORY_ENDINGS, force=force)
-    if truth_file is not None and isinstance(profile, ChowtapeProfile):
-        raise UsageError(
-            f"--truth {truth_file}: the plug-in does not tell its delay; run `tapemeasure track` on the result"
-        )
-    samples, sample_rate = read_audio(input_file)
+    source = open_audio(input_file)
     origin = provenance(inputs={"input": input_file})
 
     from tapemeasure.devices.create import create_device
 
-    device = create_device(profile, seed=seed)
+    device = create_device(profile, seed=seed, threads=threads)
+    duration_s = source.n_samples / source.sample_rate
     begin = time.perf_counter()
-    with progress_bar(f"simulate {device_name}") as progress:
-        capture = device.run(samples, sample_rate=sample_rate, progress=progress)
+    with progress_bar(f"simulate {device_name}", audio_s=duration_s) as progress:
+        playback = play(device, source, progress=progress)
+        if truth_file is not None and playback.truth is None:
+            raise UsageError(
+                f"--truth {truth_file}: the plug-in's wow and flutter are told by a pilot on the second channel of a "
+                "mono input only; give one channel, or leave --truth out and run `tapemeasure track` on the result"
+            )
+        truth_files = further_truth_files(playback, truth_file, force=force)
+        write_blocks(
+            output_file,
+            playback.blocks,
+            n_samples=playback.n_samples,
+            n_channels=playback.n_channels,
+            sample_rate=playback.sample_rate,
+            force=force,
+        )
     elapsed_s = max(time.perf_counter() - begin, 1e-9)
 
-    sidecar = {"profile": device_name, **capture.facts(), "provenance": origin}
-    write_results(
-        capture, sidecar, output_file=output_file, sidecar_file=sidecar_file, truth_file=truth_file, force=force
-    )
-    duration_s = len(samples) / sample_rate
+    used = profile.preset if isinstance(profile, TapeProfile) else None
+    sidecar = {"profile": device_name, "preset": used, **playback.facts(), "provenance": origin}
+    write_json(sidecar_file, sidecar, force=force)
+    if truth_file is not None and playback.truth is not None:
+        playback.truth.save(truth_file, force=force)
+    for name, path in truth_files.items():
+        playback.truths[name].save(path, force=force)
     click.echo(f"{duration_s:.2f} s of audio in {elapsed_s:.2f} s, {duration_s / elapsed_s:.1f} x real time", err=True)
-    for text in capture.warnings:
+    for text in playback.warnings:
         warn(text)
-    if seed is not None and capture.seed is None:
-        warn(f"the device {capture.device} has no seed; --seed {seed} changed nothing")
+    if seed is not None and playback.seed is None:
+        warn(f"the device {playback.device} has no seed; --seed {seed} changed nothing")
+    if threads is not None and not isinstance(profile, TapeProfile):
+        warn(f"the device {playback.device} has no threads; --threads {threads} changed nothing")
     result = {
         "output": output_file,
         "sidecar": sidecar_file,
         "truth": truth_file,
+        "truths": truth_files,
         **sidecar,
         "realtime_factor": duration_s / elapsed_s,
     }
     print_result(result, as_json=as_json, rows=result_rows(result))
+
+
+def play(device: Device, source: AudioSource, *, progress: Progress) -> Playback:
+    """The device's output of a file; block by block where the device can do it."""
+    if isinstance(device, StreamingDevice):
+        return device.stream(
+            source.blocks(),
+            n_samples=source.n_samples,
+            n_channels=source.n_channels,
+            sample_rate=source.sample_rate,
+            progress=progress,
+        )
+    samples, sample_rate = read_audio(source.path)
+    return device.run(samples, sample_rate=sample_rate, progress=progress).playback()
+
+
+def further_truth_files(playback: Playback, truth_file: Path | None, *, force: bool) -> dict[str, Path]:
+    """Files for the trajectories beside the delay, named after that of the delay (truth_azimuth.csv), by their names.
+
+    Raises
+    ------
+    UsageError, OutputError
+        If one of them cannot be written.
+    """
+    if truth_file is None:
+        return {}
+    files = {name: truth_file.with_stem(f"{truth_file.stem}_{name}") for name in playback.truths}
+    for path in files.values():
+        check_output(path, endings=TRAJECTORY_ENDINGS, force=force)
+    return files
 
 
 def find_profile(name: str, params: Params) -> DeviceProfile:
@@ -143,6 +204,24 @@ def find_profile(name: str, params: Params) -> DeviceProfile:
     return profile
 
 
+def preset_profile(profile: DeviceProfile, *, name: str, preset: str) -> TapeProfile:
+    """The bare device tape with a preset's settings.
+
+    Raises
+    ------
+    UsageError
+        If the device is another one, whose own settings the preset would undo.
+    ParameterError
+        If there is no such preset.
+    """
+    if name != "tape" or not isinstance(profile, TapeProfile):
+        raise UsageError(f"--preset {preset}: it is a preset of the device tape, not of {name}; leave --device away")
+    preset_settings(preset)
+    return TapeProfile.model_validate(
+        {"kind": "tape", "seed": profile.seed, "threads": profile.threads, "preset": preset}
+    )
+
+
 def changed_profile(
     profile: DeviceProfile, *, name: str, assignments: Sequence[str], plugin: str | None
 ) -> DeviceProfile:
@@ -160,27 +239,12 @@ def changed_profile(
     return profile.model_copy(update={"settings": changed})
 
 
-def write_results(
-    capture: Capture,
-    sidecar: dict[str, Any],
-    *,
-    output_file: Path,
-    sidecar_file: Path,
-    truth_file: Path | None,
-    force: bool,
-) -> None:
-    """Write audio, sidecar and truth."""
-    write_audio(output_file, capture.samples, sample_rate=capture.sample_rate, force=force)
-    write_json(sidecar_file, sidecar, force=force)
-    if truth_file is not None and capture.truth is not None:
-        capture.truth.save(truth_file, force=force)
-
-
 def result_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
     """Result as a table."""
     seed = "none" if result["seed"] is None else str(result["seed"])
+    preset = f", preset {result['preset']}" if result["preset"] is not None else ""
     rows = [
-        ("device", f"{result['profile']} ({result['device']})"),
+        ("device", f"{result['profile']} ({result['device']}{preset})"),
         ("output", str(result["output"])),
         ("length", f"{result['n_samples']} samples, {result['n_channels']} channels, {result['sample_rate']} Hz"),
         ("seed", seed),
@@ -189,4 +253,5 @@ def result_rows(result: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if result["truth"] is not None:
         rows.append(("truth", str(result["truth"])))
+    rows += [(f"truth of the {name}", str(path)) for name, path in result["truths"].items()]
     return rows

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tapemeasure.params import tape_presets
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -76,6 +78,18 @@ def test_a_folder_without_params_has_no_profiles(tmp_path: Path) -> None:
     done = _devices(tmp_path, "--json", environment={"JACK_DEFAULT_SERVER": "tapemeasure-no-such-server"})
     assert done.returncode == 0
     assert json.loads(done.stdout)["profiles"] == []
+
+
+def test_presets_are_listed_with_their_story(tmp_path: Path) -> None:
+    """Every preset, in the table and in the JSON, with what it is and where its numbers are from."""
+    presets = tape_presets()
+    found = json.loads(_devices(tmp_path, "--json").stdout)["presets"]
+    assert [(preset["name"], preset["about"], preset["source"]) for preset in found] == [
+        (name, preset["about"], preset["source"]) for name, preset in presets.items()
+    ]
+    table = _devices(tmp_path).stdout
+    assert "sony_tc260" in presets
+    assert all(name in table and preset["about"] in table for name, preset in presets.items())
 
 
 def test_a_params_file_with_an_error_is_refused(tmp_path: Path) -> None:
