@@ -2,37 +2,38 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import cast
 
 import numpy as np
 
 from tapemeasure.arrays import FloatArray, Progress, no_progress
 from tapemeasure.devices.base import Capture, checked_stimulus
-from tapemeasure.errors import DeviceError, MissingDependencyError, ParameterError
+from tapemeasure.devices.chowtape_latency import Latency, advance, measure_latency
+from tapemeasure.devices.chowtape_parameters import (
+    MOVING,
+    STILL,
+    Plugin,
+    Value,
+    in_force,
+    is_on,
+    parameter_warnings,
+    set_parameters,
+    wanted_parameters,
+)
+from tapemeasure.devices.chowtape_pilot import pilot_tone, pilot_trajectory
+from tapemeasure.devices.chowtape_render import Renderer
+from tapemeasure.errors import DeviceError, MissingDependencyError, NoMatchError
 from tapemeasure.params import ChowtapeSettings
+from tapemeasure.trajectory import DelayTrajectory
 
 PLUGIN_VARIABLE = "TAPEMEASURE_CHOWTAPE"
-LEAD_IN_S = 0.5
-READ_BACK_TOLERANCE = 0.01
+STILL_S = 1
+"""Length of the pilot without wow and flutter, from which its phase is taken."""
+
+STEADY_STEP_SAMPLES = 512
 DEFAULT_HINT = "or use `--device tape`, the built-in model of the same machine, which needs nothing"
-
-Value = float | int | bool | str
-
-
-class Plugin(Protocol):
-    """What this device uses of a pedalboard plug-in."""
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """Parameters by name; each is set and read as an attribute of the plug-in."""
-
-    def reset(self) -> None:
-        """Forget all state, so that the reported latency is compensated again."""
-
-    def process(self, input_array: Any, sample_rate: float) -> Any:
-        """Process float32 audio of shape (n_channels, n_samples)."""
 
 
 def load_plugin(path: str) -> Plugin:
@@ -73,9 +74,11 @@ class ChowtapeDevice:
 
     Notes
     -----
-    Every render resets the plug-in, because only then the host compensates the reported latency, and begins with 0.5 s
-    of zeros that are cut off again. The plug-in's own state is not random only while its wow variance and drift are 0;
-    the delay of its wow and flutter is not part of its latency and is not known: put a pilot on channel 2.
+    A render starts from a known state (`chowtape_parameters.NEUTRAL`), over which the user's parameters lie, and is
+    reset, because only then the host compensates the latency that the plug-in reports. What remains of the latency is
+    measured with the same oversampling and losses while wow and flutter are off, and removed; 0.5 s of zeros before
+    the stimulus are cut off again. Where wow and flutter are on and the stimulus has one channel, a pilot on the other
+    tells the truth about the delay. Renders are bit-identical as long as the plug-in's wow variance and drift are 0.
     """
 
     settings: ChowtapeSettings
@@ -96,7 +99,7 @@ class ChowtapeDevice:
         MissingDependencyError
             If pedalboard or the plug-in is missing.
         ParameterError
-            If the plug-in has no parameter of that name or does not take the value.
+            If the plug-in lacks parameters or does not take a value.
         DeviceError
             If the plug-in cannot be loaded, refuses the format, or returns something else than audio of the same shape.
         """
@@ -104,21 +107,66 @@ class ChowtapeDevice:
         if samples.shape[1] > 2:
             raise DeviceError(f"chowtape: the stimulus has {samples.shape[1]} channels, the plug-in takes 1 or 2")
         path = self._plugin_path()
-        plugin = self.load(str(path))
-        for name, value in self.settings.parameters.items():
-            _set_parameter(plugin, name, value)
-        in_force = {name: _plain(getattr(plugin, name)) for name in plugin.parameters}
-        output = _render(plugin, samples, sample_rate=sample_rate)
+        neutral = self.settings.start == "neutral"
+        renderer = Renderer(self.load(str(path)), sample_rate)
+        wanted = wanted_parameters(renderer.plugin, self.settings.parameters, neutral=neutral)
+        latency, problem = _measured_latency(renderer, wanted)
+        progress(0.1)
+        set_parameters(renderer.plugin, wanted)
+        parameters = in_force(renderer.plugin)
+        output, delay = self._render(renderer, samples, wanted, moving=is_on(parameters, MOVING))
+        removed = self._removed_samples(latency)
+        reported = renderer.reported_latency_samples
+        warnings = parameter_warnings(self.settings.parameters, parameters, neutral=neutral)
         progress(1.0)
-        latency = getattr(plugin, "reported_latency_samples", 0)
         return Capture(
-            samples=output,
+            samples=renderer.cut(advance(output, by_samples=removed)),
             sample_rate=sample_rate,
             device=self.name,
-            settings={"plugin": path.name, "parameters": in_force},
-            latency_samples=float(latency),
-            warnings=() if self.settings.parameters else (_AS_LOADED,),
+            settings={**self.settings.model_dump(), "plugin": path.name, "parameters": parameters},
+            latency_samples=reported + removed,
+            truth=_truth(delay, latency, removed_samples=removed, sample_rate=sample_rate),
+            warnings=(*warnings, *problem),
+            details={
+                "reported_latency_samples": reported,
+                "measured_latency_samples": None if latency is None else reported + latency.samples,
+            },
         )
+
+    def _render(
+        self, renderer: Renderer, samples: FloatArray, wanted: Mapping[str, Value], *, moving: bool
+    ) -> tuple[FloatArray, DelayTrajectory | None]:
+        """Padded output, and the delay of wow and flutter where it is known."""
+        padded = renderer.padded(samples)
+        if not moving:
+            n_points = len(samples) // STEADY_STEP_SAMPLES + 2
+            rate_hz = renderer.sample_rate / STEADY_STEP_SAMPLES
+            steady = np.zeros(n_points)
+            return renderer.render(padded), DelayTrajectory(0.0, rate_hz, steady, steady, steady == 0.0)
+        frequency_hz = self.settings.pilot_hz
+        if samples.shape[1] == 2 or frequency_hz is None:
+            return renderer.render(padded), None
+        rate = renderer.sample_rate
+        tone = pilot_tone(len(padded), sample_rate=rate, frequency_hz=frequency_hz)
+        output = renderer.render(np.concatenate([padded, tone[:, np.newaxis]], axis=1))
+        set_parameters(renderer.plugin, {MOVING: False})
+        tone = pilot_tone(STILL_S * rate, sample_rate=rate, frequency_hz=frequency_hz)
+        still = renderer.render(tone[:, np.newaxis])
+        set_parameters(renderer.plugin, wanted)
+        delay = pilot_trajectory(
+            output[:, 1],
+            still[:, 0],
+            sample_rate=rate,
+            frequency_hz=frequency_hz,
+            lead_in_samples=renderer.margin_samples,
+        )
+        return output[:, :1], delay
+
+    def _removed_samples(self, latency: Latency | None) -> float:
+        """Samples that are removed beyond those that the host compensates."""
+        if latency is None or self.settings.latency == "reported":
+            return 0.0
+        return latency.samples if self.settings.latency == "exact" else float(round(latency.samples))
 
     def _plugin_path(self) -> Path:
         given = self.settings.plugin or os.environ.get(PLUGIN_VARIABLE)
@@ -137,55 +185,30 @@ class ChowtapeDevice:
         return Path(given)
 
 
-_AS_LOADED = "no parameter was set: the plug-in is as it loads, with loss, tone, wow and flutter on"
+def _measured_latency(renderer: Renderer, wanted: Mapping[str, Value]) -> tuple[Latency | None, tuple[str, ...]]:
+    """What the host's compensation leaves of the latency, or why it cannot be told; the parameters are as before."""
+    plugin = renderer.plugin
+    still = {name: value for name, value in STILL.items() if name in plugin.parameters}
+    loaded = in_force(plugin, still)
+    set_parameters(plugin, {**wanted, **still})
 
+    def render(samples: FloatArray) -> FloatArray:
+        return renderer.cut(renderer.render(renderer.padded(samples[:, np.newaxis])))[:, 0]
 
-def _set_parameter(plugin: Plugin, name: str, value: Value) -> None:
-    """Set one parameter and read it back."""
-    if name not in plugin.parameters:
-        raise ParameterError(f"chowtape: the plug-in has no parameter {name!r}; it has {', '.join(plugin.parameters)}")
     try:
-        setattr(plugin, name, value)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ParameterError(f"chowtape: {name} = {value!r} was refused by the plug-in ({error})") from error
-    found = _plain(getattr(plugin, name))
-    if not _same(found, value):
-        raise ParameterError(
-            f"chowtape: {name} was set to {value!r} and reads back as {found!r}; give a value it can take"
-        )
+        return measure_latency(render, sample_rate=renderer.sample_rate), ()
+    except NoMatchError as error:
+        return None, (f"the latency could not be measured ({error}); the reported one is removed",)
+    finally:
+        # what the user did not name is as it was loaded
+        set_parameters(plugin, loaded)
 
 
-def _same(found: Value, wanted: Value) -> bool:
-    numbers = (int, float)
-    if isinstance(found, numbers) and isinstance(wanted, numbers):
-        return abs(float(found) - float(wanted)) <= READ_BACK_TOLERANCE * max(1.0, abs(float(wanted)))
-    return str(found).strip().lower() == str(wanted).strip().lower()
-
-
-def _plain(value: Any) -> Value:
-    """Value without the host's own wrapper type."""
-    if isinstance(value, bool) or type(value).__name__ == "WrappedBool":
-        return bool(value)
-    return float(value) if isinstance(value, int | float) else str(value)
-
-
-def _render(plugin: Plugin, samples: FloatArray, *, sample_rate: int) -> FloatArray:
-    """Output of a plug-in that was reset, between zeros before and behind that are cut off again."""
-    margin = round(LEAD_IN_S * sample_rate)
-    padded = np.ascontiguousarray(np.pad(samples, ((margin, margin), (0, 0))).T, dtype=np.float32)
-    plugin.reset()
-    try:
-        output = np.asarray(plugin.process(padded, float(sample_rate)), dtype=np.float64)
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise DeviceError(
-            f"chowtape: the plug-in failed at {sample_rate} Hz ({error}); try another sample rate"
-        ) from error
-    n_channels, end = samples.shape[1], margin + len(samples)
-    if output.ndim != 2 or output.shape[0] != n_channels or output.shape[1] < end:
-        raise DeviceError(
-            f"chowtape: the plug-in returned audio of shape {output.shape}; {n_channels} channels of at least {end} "
-            "samples were expected; load it anew"
-        )
-    if not np.isfinite(output).all():
-        raise DeviceError("chowtape: the plug-in returned NaN or infinite samples; check its parameters")
-    return np.ascontiguousarray(output[:, margin:end].T)
+def _truth(
+    delay: DelayTrajectory | None, latency: Latency | None, *, removed_samples: float, sample_rate: int
+) -> DelayTrajectory | None:
+    """Delay of the capture: that of wow and flutter, and what is left of the latency."""
+    if delay is None or latency is None:
+        return None
+    left_s = (latency.samples - removed_samples) / sample_rate
+    return replace(delay, start_s=-removed_samples / sample_rate, delay_s=delay.delay_s + left_s)
