@@ -8,6 +8,7 @@ from tapemeasure.plotting.curves import (
     plot_spectrum,
     plot_thd_against_level,
 )
+from tapemeasure.plotting.machines import plot_speed_density, plot_third_octaves, speed_density
 from tapemeasure.plotting.models import plot_model_errors, plot_training
 from tapemeasure.plotting.trajectory import plot_trajectory, speed_spectrum
 
@@ -18,8 +19,11 @@ __all__ = [
     "plot_model_errors",
     "plot_response",
     "plot_spectrum",
+    "plot_speed_density",
     "plot_thd_against_level",
+    "plot_third_octaves",
     "plot_training",
     "plot_trajectory",
+    "speed_density",
     "speed_spectrum",
 ]

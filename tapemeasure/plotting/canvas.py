@@ -57,9 +57,16 @@ _DATELESS: dict[str, dict[str, Any]] = {
 
 @contextmanager
 def picture(
-    path: Path | str, *, title: str, force: bool, height_in: float = HEIGHT_IN, n_rows: int = 1
+    path: Path | str,
+    *,
+    title: str,
+    force: bool,
+    width_in: float = WIDTH_IN,
+    height_in: float = HEIGHT_IN,
+    n_rows: int = 1,
+    n_columns: int = 1,
 ) -> Iterator[list[Axes]]:
-    """Axes to draw on, one below the other; the file is written when the block ends without an error.
+    """Axes to draw on, row by row; the file is written when the block ends without an error.
 
     Raises
     ------
@@ -75,9 +82,9 @@ def picture(
     refuse_overwrite(path, force=force)
     # no pyplot: a Figure of one's own leaves nothing open behind it
     with matplotlib.rc_context(SETTINGS):  # type: ignore[arg-type]  # the stub wants literal keys
-        figure = Figure(figsize=(WIDTH_IN, height_in), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
+        figure = Figure(figsize=(width_in, height_in), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
         FigureCanvasAgg(figure)
-        axes = list(np.atleast_1d(figure.subplots(n_rows, 1)))
+        axes = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
         if title:
             axes[0].set_title(title)
         yield axes

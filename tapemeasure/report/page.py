@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 
 from tapemeasure.report.gather import DeviceResults, Results, TakeResults, Values
+from tapemeasure.report.machines import Comparison
 from tapemeasure.report.metrics import ERRORS, FIGURES, MODELS, Figure, error_of, number, typical
 from tapemeasure.report.pictures import Picture
 from tapemeasure.report.players import Player
@@ -39,6 +40,7 @@ def render_page(
     pictures: Sequence[Picture],
     players: Mapping[str, Sequence[Player]],
     provenance: Values,
+    comparison: Comparison | None = None,
 ) -> str:
     """HTML of the whole report.
 
@@ -54,6 +56,8 @@ def render_page(
         What to listen to.
     provenance : mapping
         ``tapemeasure_version``, and ``sha256`` of the results by name.
+    comparison : Comparison or None
+        The machines side by side, where there are at least two with measurements.
 
     Notes
     -----
@@ -67,6 +71,7 @@ def render_page(
             for device in results.devices
         ],
         summary=_summary(results.devices),
+        comparison=None if comparison is None else _comparison(comparison, [p for p in pictures if p.device is None]),
         provenance=provenance,
         not_measured=NOT_MEASURED,
     )
@@ -96,6 +101,14 @@ def _summary(devices: Sequence[DeviceResults]) -> list[_Row]:
     beats = {True: "yes", False: "no", None: NOT_MEASURED}
     rows.append(_Row("Network beats the best linear filter", tuple(beats[_beats(device)] for device in devices)))
     return rows
+
+
+def _comparison(comparison: Comparison, pictures: Sequence[Picture]) -> dict[str, Any]:
+    return {
+        "devices": comparison.devices,
+        "rows": [_Row(label, cells) for label, cells in comparison.rows],
+        "pictures": [_picture(picture) for picture in pictures],
+    }
 
 
 def _beats(device: DeviceResults) -> bool | None:

@@ -15,6 +15,7 @@ from tapemeasure.dsp.spectra import octave_grid, power_spectrum, smooth_octaves
 from tapemeasure.io import read_audio, refuse_overwrite
 from tapemeasure.plotting import Curve
 from tapemeasure.report.gather import DeviceResults, Results, TakeResults, Values
+from tapemeasure.report.machines import Comparison
 from tapemeasure.report.metrics import MODELS, error_of, number
 from tapemeasure.report.words import (
     MODEL_NAMES,
@@ -38,8 +39,8 @@ class Picture:
 
     Parameters
     ----------
-    device : str
-        Whose it is.
+    device : str or None
+        Whose it is; None where it has several machines side by side.
     take : str or None
         Of which take; None for the model's pictures.
     heading : str
@@ -50,7 +51,7 @@ class Picture:
         The SVG file.
     """
 
-    device: str
+    device: str | None
     take: str | None
     heading: str
     caption: str
@@ -59,6 +60,8 @@ class Picture:
     @property
     def alt(self) -> str:
         """Text in place of the picture."""
+        if self.device is None:
+            return f"{self.heading} of the machines side by side. {self.caption}"
         where = self.device if self.take is None else f"{self.device}, {self.take}"
         return f"{self.heading} of {where}. {self.caption}"
 
@@ -74,9 +77,14 @@ class _Plan:
 
 
 def draw_pictures(
-    results: Results, folder: Path, *, force: bool = True, progress: Progress = no_progress
+    results: Results,
+    folder: Path,
+    *,
+    comparison: Comparison | None = None,
+    force: bool = True,
+    progress: Progress = no_progress,
 ) -> tuple[Picture, ...]:
-    """Draw all pictures of all devices into a folder.
+    """Draw all pictures of all devices into a folder, those of the machines side by side first.
 
     Raises
     ------
@@ -85,7 +93,8 @@ def draw_pictures(
     OutputError
         If one cannot be written.
     """
-    plans = [
+    plans: list[tuple[str | None, str | None, _Plan]] = [(None, None, plan) for plan in _shared_plans(comparison)]
+    plans += [
         (device.name, take_name, plan)
         for device in results.devices
         for take_name, of_it in (
@@ -106,9 +115,28 @@ def draw_pictures(
     return tuple(pictures)
 
 
-def _file_name(device: str, take: str | None, kind: str) -> str:
-    parts = (re.sub(r"[^A-Za-z0-9.-]+", "-", part) for part in (device, take, kind) if part is not None)
+def _file_name(device: str | None, take: str | None, kind: str) -> str:
+    names = ("side-by-side" if device is None else device, take, kind)
+    parts = (re.sub(r"[^A-Za-z0-9.-]+", "-", name) for name in names if name is not None)
     return "_".join(parts) + ".svg"
+
+
+def _shared_plans(comparison: Comparison | None) -> list[_Plan]:
+    if comparison is None:
+        return []
+    speed = "How strongly the speed wavers at which rate. Peaks are rotating parts; the ground between them is random."
+    response = "Each relative to its own gain at 1 kHz, with a band of one standard uncertainty."
+    hiss = "Where the input is silent. The lowest bands hold the hum."
+    shared: list[tuple[str, str, str, Sequence[Curve], Callable[..., None]]] = [
+        ("speed", "Spectrum of the speed deviation", speed, comparison.speed, plotting.plot_speed_density),
+        ("response", "Frequency response", response, comparison.response, plotting.plot_response),
+        ("hiss", "Noise in third octaves", hiss, comparison.hiss, plotting.plot_third_octaves),
+    ]
+    return [
+        _curves_plan(kind, heading, f"{', '.join(curve.label for curve in curves)}. {caption}", curves, plot)
+        for kind, heading, caption, curves, plot in shared
+        if len(curves) > 1
+    ]
 
 
 def _take_plans(take: TakeResults) -> list[_Plan]:

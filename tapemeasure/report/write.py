@@ -7,6 +7,7 @@ from pathlib import Path
 from tapemeasure.arrays import Progress, no_progress
 from tapemeasure.io import provenance, refuse_overwrite, write_json, write_text
 from tapemeasure.report.gather import gather
+from tapemeasure.report.machines import compare
 from tapemeasure.report.metrics import metrics
 from tapemeasure.report.page import render_page
 from tapemeasure.report.pictures import draw_pictures
@@ -81,9 +82,12 @@ def write_report(
     results = gather(data)
     excerpts = players(results)
     scalars = metrics(results)
-    pictures = draw_pictures(results, output / "plots", force=force, progress=progress)
+    comparison = compare(results.devices)
+    pictures = draw_pictures(results, output / "plots", comparison=comparison, force=force, progress=progress)
     origin = {**provenance(commit=False), "sha256": results.sha256}
-    html = render_page(results, title=title, pictures=pictures, players=excerpts, provenance=origin)
+    html = render_page(
+        results, title=title, pictures=pictures, players=excerpts, provenance=origin, comparison=comparison
+    )
     write_json(metrics_file, scalars, force=force)
     write_text(page, html, force=force)
     return Report(
