@@ -1,7 +1,7 @@
 """``tapemeasure simulate``: run a file through a device that is computed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +102,8 @@ def command(
     profile = changed_profile(profile, name=device_name, assignments=assignments, plugin=plugin)
     check_output(output_file, endings=(".wav",), force=force, inputs=[input_file])
     sidecar_file = output_file.with_suffix(".json")
-    check_output(sidecar_file, endings=(".json",), force=force)
-    check_output(truth_file, endings=TRAJECTORY_ENDINGS, force=force)
+    check_output(sidecar_file, endings=(".json",), force=force, inputs=[input_file])
+    check_output(truth_file, endings=TRAJECTORY_ENDINGS, force=force, inputs=[input_file])
     source = open_audio(input_file)
     origin = provenance(inputs={"input": input_file})
 
@@ -114,12 +114,7 @@ def command(
     begin = time.perf_counter()
     with progress_bar(f"simulate {device_name}", audio_s=duration_s) as progress:
         playback = play(device, source, progress=progress)
-        if truth_file is not None and playback.truth is None:
-            raise UsageError(
-                f"--truth {truth_file}: the plug-in's wow and flutter are told by a pilot on the second channel of a "
-                "mono input only; give one channel, or leave --truth out and run `tapemeasure track` on the result"
-            )
-        truth_files = further_truth_files(playback, truth_file, force=force)
+        truth_files = further_truth_files(playback, truth_file, force=force, inputs=[input_file])
         write_blocks(
             output_file,
             playback.blocks,
@@ -133,17 +128,10 @@ def command(
     used = profile.preset if isinstance(profile, TapeProfile) else None
     sidecar = {"profile": device_name, "preset": used, **playback.facts(), "provenance": origin}
     write_json(sidecar_file, sidecar, force=force)
-    if truth_file is not None and playback.truth is not None:
-        playback.truth.save(truth_file, force=force)
-    for name, path in truth_files.items():
-        playback.truths[name].save(path, force=force)
+    write_truths(playback, truth_file, truth_files, force=force)
     click.echo(f"{duration_s:.2f} s of audio in {elapsed_s:.2f} s, {duration_s / elapsed_s:.1f} x real time", err=True)
-    for text in playback.warnings:
+    for text in (*playback.warnings, *idle_options(playback, seed=seed, threads=threads)):
         warn(text)
-    if seed is not None and playback.seed is None:
-        warn(f"the device {playback.device} has no seed; --seed {seed} changed nothing")
-    if threads is not None and not isinstance(profile, TapeProfile):
-        warn(f"the device {playback.device} has no threads; --threads {threads} changed nothing")
     result = {
         "output": output_file,
         "sidecar": sidecar_file,
@@ -169,20 +157,45 @@ def play(device: Device, source: AudioSource, *, progress: Progress) -> Playback
     return device.run(samples, sample_rate=sample_rate, progress=progress).playback()
 
 
-def further_truth_files(playback: Playback, truth_file: Path | None, *, force: bool) -> dict[str, Path]:
+def further_truth_files(
+    playback: Playback, truth_file: Path | None, *, force: bool, inputs: Sequence[Path]
+) -> dict[str, Path]:
     """Files for the trajectories beside the delay, named after that of the delay (truth_azimuth.csv), by their names.
 
     Raises
     ------
     UsageError, OutputError
-        If one of them cannot be written.
+        If one of them cannot be written, or there is no truth.
     """
     if truth_file is None:
         return {}
+    if playback.truth is None:
+        raise UsageError(
+            f"--truth {truth_file}: the plug-in's wow and flutter are told by a pilot on the second channel of a "
+            "mono input only; give one channel, or leave --truth out and run `tapemeasure track` on the result"
+        )
     files = {name: truth_file.with_stem(f"{truth_file.stem}_{name}") for name in playback.truths}
     for path in files.values():
-        check_output(path, endings=TRAJECTORY_ENDINGS, force=force)
+        check_output(path, endings=TRAJECTORY_ENDINGS, force=force, inputs=inputs)
     return files
+
+
+def write_truths(playback: Playback, truth_file: Path | None, further: Mapping[str, Path], *, force: bool) -> None:
+    """Write the delay, and the trajectories beside it."""
+    if truth_file is not None and playback.truth is not None:
+        playback.truth.save(truth_file, force=force)
+    for name, path in further.items():
+        playback.truths[name].save(path, force=force)
+
+
+def idle_options(playback: Playback, *, seed: int | None, threads: int | None) -> list[str]:
+    """What the user should know of options that the device has no use for."""
+    texts = []
+    if seed is not None and playback.seed is None:
+        texts.append(f"the device {playback.device} has no seed; --seed {seed} changed nothing")
+    if threads is not None and playback.device != "tape":
+        texts.append(f"the device {playback.device} has no threads; --threads {threads} changed nothing")
+    return texts
 
 
 def find_profile(name: str, params: Params) -> DeviceProfile:

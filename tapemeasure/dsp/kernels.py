@@ -1,4 +1,7 @@
-"""Compiled loops: reading between samples, a piecewise polynomial and its inverse map, a banded inverse's diagonal."""
+"""Compiled loops: reading between samples, a piecewise polynomial and its inverse map, a banded inverse's diagonal.
+
+And a detector of peaks.
+"""
 
 import numba
 import numpy as np
@@ -149,3 +152,15 @@ def banded_inverse_diagonal(factor: FloatArray) -> FloatArray:
             inverse[j, i] = total / pivot
     diagonal: FloatArray = inverse[0]
     return diagonal
+
+
+@numba.njit(cache=True, nogil=True)
+def attack_and_decay(values: FloatArray, attack: float, decay: float) -> FloatArray:
+    """Follow values from 0: of the distance to the next one `attack` is taken upwards, `decay` downwards."""
+    out = np.empty(values.shape[0])
+    level = 0.0
+    for n in range(values.shape[0]):
+        distance = values[n] - level
+        level += (attack if distance > 0.0 else decay) * distance
+        out[n] = level
+    return out

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from tapemeasure.errors import ParameterError
 from tapemeasure.params.base import FrequencyHz, Knob, LevelDbfs, ParamsModel
@@ -104,10 +104,13 @@ class ReplaySettings(ParamsModel):
     response_phase_deg: Phases | None = None
     """By how much the phase leads that of the least possible delay: what tape and heads do without changing levels."""
 
-    @model_validator(mode="after")
-    def _has_time_constants(self) -> "ReplaySettings":
-        time_constants_us(self.equalisation, speed_ips=self.speed_ips)
-        return self
+    @field_validator("equalisation")
+    @classmethod
+    def _has_time_constants(cls, equalisation: str, info: ValidationInfo) -> str:
+        # a wrong speed has its own message
+        if "speed_ips" in info.data:
+            time_constants_us(equalisation, speed_ips=info.data["speed_ips"])
+        return equalisation
 
 
 class TransportSettings(ParamsModel):
@@ -179,7 +182,9 @@ class TapeSettings(MagneticSettings, ReplaySettings, TransportSettings, FaultSet
     -----
     ``drive``, ``saturation`` and ``bias`` are the knobs of the Jiles-Atherton model (0..1). Depths and rates of wow
     and flutter are knobs too (0..1); their delays are those of the plug-in at 44.1 kHz, in seconds at any rate.
-    Everything that ends in ``_pct`` is a speed deviation in percent rms. ``None`` switches a fault off.
+    Everything that ends in ``_pct`` is a speed deviation in percent rms, that of one pass of the tape: rewound, the
+    recording and the playing pass deviate each on their own, and what is random comes out sqrt(2) times as large; off
+    the tape, the head gap's comb lies over it. ``None`` switches a fault off.
     """
 
 

@@ -112,6 +112,17 @@ def test_nothing_is_overwritten_without_force(folder, capsys):
     assert read_audio("out.wav")[0].shape == (4410, 2)
 
 
+@pytest.mark.parametrize("name", ["out.json", "truth.csv", "truth_azimuth.csv"])
+def test_no_result_replaces_the_input(folder, capsys, name):
+    """Neither sidecar nor truths, even with --force and an input of a strange name."""
+    (folder / "in.wav").rename(folder / name)
+    before = (folder / name).read_bytes()
+    arguments = ("--truth", "truth.csv", "--set", "azimuth_urad=200", "--force")
+    assert run(name, "out.wav", *arguments, *FAST) == 2
+    assert f"{name}: is read by this command" in capsys.readouterr().err
+    assert (folder / name).read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -121,6 +132,7 @@ def test_nothing_is_overwritten_without_force(folder, capsys):
         (("--set", "drvie=0.7"), "did you mean drive?"),
         (("--set", "drive=2"), "drive = 2"),
         (("--set", "oversampling=3"), "oversampling = 3"),
+        (("--set", "equalisation=iec", "--set", "speed_ips=5"), "simulate: --set: equalisation = 'iec': "),
         (("--set", "drive"), "write it as key=value"),
         (("--device", "identity", "--set", "drive=1"), "has no settings"),
         (("--plugin", "x.vst3"), "is no plug-in"),

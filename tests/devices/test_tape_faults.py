@@ -65,6 +65,16 @@ def test_blocks_do_not_matter(sizes):
     assert np.array_equal(noise, before)
 
 
+def test_print_through_outlasts_its_memory():
+    """Bit for bit also where the signal is much longer than the turns of the reel that are kept."""
+    noise = noise_of(9.0)
+    settings = {"print_through_db": -30.0, "reel_diameter_mm": 60.0}
+    whole, _ = faulty(noise, block_sizes=(len(noise) * 2,), **settings)
+    cut, _ = faulty(noise, block_sizes=(1024, 700), **settings)
+    assert np.array_equal(whole, cut)
+    assert abs(whole - noise).max() > 0.03
+
+
 def test_crosstalk_comes_from_the_neighbours():
     """The exact gain, both ways, and not from two tracks away."""
     one = np.zeros((50, 3))

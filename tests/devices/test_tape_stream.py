@@ -188,6 +188,14 @@ def test_clipped_samples_are_counted_over_all_blocks():
     assert capture.warnings[0].startswith("3 samples were clipped")
 
 
+def test_what_the_record_amplifier_makes_too_loud_is_counted():
+    """The bass that a standard adds clips although the stimulus does not."""
+    low = 6.0 * np.sin(2 * np.pi * 20.0 * np.arange(4410) / 44100)[:, np.newaxis]
+    tape = {"oversampling": 1, "speed_ips": 3.75}
+    assert streamed(TapeSettings(**tape), low, cuts=(1000,)).warnings == ()
+    assert "were clipped" in streamed(TapeSettings(**tape, equalisation="iec"), low, cuts=(1000,)).warnings[0]
+
+
 @pytest.mark.parametrize("mode", ["linear_phase", "minimum_phase"])
 @pytest.mark.parametrize("solver", ["NR8", "RK2"])
 def test_no_denormal_numbers_in_silence(mode, solver):

@@ -11,7 +11,7 @@ from tapemeasure.arrays import FloatArray
 from tapemeasure.devices.tape.converter import Converter, LostSample, lost_samples, with_lost_samples
 from tapemeasure.devices.tape.equaliser import RecordEqualiser, ReplayEqualiser
 from tapemeasure.devices.tape.faults import TapeFaults
-from tapemeasure.devices.tape.hysteresis import Hysteresis
+from tapemeasure.devices.tape.hysteresis import INPUT_LIMIT, Hysteresis
 from tapemeasure.devices.tape.loss import LossFilter
 from tapemeasure.devices.tape.noise import Noise
 from tapemeasure.devices.tape.transport import Transport
@@ -57,6 +57,8 @@ class TapeChain:
     details: dict[str, Any] = field(init=False, default_factory=dict)
     latency_samples: float = field(init=False)
     """Delay of the machine's own filters, samples; it is removed."""
+    clipped_samples: int = field(init=False, default=0)
+    """Samples so far that were beyond the model's input limit."""
 
     def __post_init__(self) -> None:
         settings, rate, count = self.settings, self.sample_rate, self.n_channels
@@ -88,7 +90,7 @@ class TapeChain:
         self._before_converted = self._converter.latency_samples
         self._replayed_samples = 0
         self.truth = with_lost_samples(moving.delay, lost, sample_rate=rate)
-        self.truths = {} if moving.azimuth is None else {"azimuth": moving.azimuth}
+        self.truths = {"azimuth": moving.azimuth} if moving.azimuth is not None and count > 1 else {}
         self.details = self._details(moving.facts, lost)
 
     def _details(self, moving: Mapping[str, Any], lost: Sequence[LostSample]) -> dict[str, Any]:
@@ -103,6 +105,7 @@ class TapeChain:
     def process(self, block: FloatArray) -> FloatArray:
         """The next samples of the output, shape (any, n_channels); fewer than in `block` while the filters fill."""
         sent = self._record_equaliser.process(amplitude_from_db(self.settings.input_gain_db) * block)
+        self.clipped_samples += int(np.count_nonzero(np.abs(sent) > INPUT_LIMIT[self.settings.solver]))
         played = self._transport.process(self._each_channel(self._magnetics, sent))
         played = self._faults.process(played)
         if self._losses:

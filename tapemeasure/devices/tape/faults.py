@@ -12,8 +12,8 @@ import numpy as np
 
 from tapemeasure.arrays import FloatArray
 from tapemeasure.devices.tape.dropouts import Dropouts, draw_dropouts
-from tapemeasure.devices.tape.loss import METRES_PER_INCH
 from tapemeasure.devices.tape.print_through import PrintThrough
+from tapemeasure.devices.tape.speed import tape_speed_m_s
 from tapemeasure.params import TapeSettings
 from tapemeasure.units import amplitude_from_db
 
@@ -23,7 +23,7 @@ MODULATION_WAVELENGTH_MM = 1.0
 
 def modulation_corner_hz(settings: TapeSettings) -> float:
     """Corner of the first-order spectrum of the modulation noise on either side of a tone."""
-    return METRES_PER_INCH * settings.speed_ips / (MODULATION_WAVELENGTH_MM * 1e-3)
+    return tape_speed_m_s(settings) / (MODULATION_WAVELENGTH_MM * 1e-3)
 
 
 @dataclass
@@ -110,7 +110,7 @@ class TapeFaults:
             }
         if self._dropouts is not None:
             facts["dropouts"] = self._dropouts.truth()
-        if settings.crosstalk_db is not None:
+        if settings.crosstalk_db is not None and self.n_channels > 1:
             facts["crosstalk_db"] = settings.crosstalk_db
         return facts
 

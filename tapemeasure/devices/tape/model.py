@@ -11,9 +11,10 @@ from tapemeasure.arrays import FloatArray, Progress, no_progress
 from tapemeasure.devices.base import Capture, Playback, checked_stimulus
 from tapemeasure.devices.tape.chain import TapeChain
 from tapemeasure.devices.tape.hysteresis import INPUT_LIMIT
+from tapemeasure.devices.tape.without_effect import without_effect
 from tapemeasure.errors import DeviceError, SignalError
 from tapemeasure.params import TapeSettings
-from tapemeasure.units import amplitude_from_db, db_from_amplitude
+from tapemeasure.units import db_from_amplitude
 
 BLOCK_SAMPLES = 1024
 """Longer blocks are cut: at 16 x oversampling a channel then stays in the processor's cache."""
@@ -116,7 +117,7 @@ class TapeDevice:
         if n_samples < 1 or n_channels < 1:
             raise SignalError(f"stimulus: {n_samples} samples in {n_channels} channels; give at least one of each")
         chain = TapeChain(self.settings, sample_rate, n_channels, n_samples, self.seed)
-        warnings: list[str] = []
+        warnings = without_effect(self.settings, sample_rate=sample_rate, n_channels=n_channels)
         stimulus = _checked(blocks, n_samples=n_samples, n_channels=n_channels)
         return Playback(
             blocks=self._play(chain, stimulus, warnings=warnings, progress=progress),
@@ -136,13 +137,11 @@ class TapeDevice:
     def _play(
         self, chain: TapeChain, stimulus: Iterator[FloatArray], *, warnings: list[str], progress: Progress
     ) -> Iterator[FloatArray]:
-        limit = INPUT_LIMIT[self.settings.solver] / amplitude_from_db(self.settings.input_gain_db)
-        clipped = done = 0
+        done = 0
         workers = min(self.threads, chain.n_channels)
         # the compiled loops release Python's lock
         with ThreadPoolExecutor(workers) if workers > 1 else nullcontext() as chain.executor:
             for block in _followed_by_silence(stimulus, n_channels=chain.n_channels):
-                clipped += int(np.count_nonzero(np.abs(block) > limit))
                 played = chain.process(block)[: chain.n_samples - done]
                 done += len(played)
                 if len(played):
@@ -150,11 +149,11 @@ class TapeDevice:
                     yield played
                 if done == chain.n_samples:
                     break
-        if clipped:
-            limit_dbfs = db_from_amplitude(INPUT_LIMIT[self.settings.solver])
+        if chain.clipped_samples:
+            limit = INPUT_LIMIT[self.settings.solver]
             warnings.append(
-                f"{clipped} samples were clipped at the model's input limit of {INPUT_LIMIT[self.settings.solver]:g} "
-                f"({limit_dbfs:.1f} dBFS); lower the stimulus or input_gain_db"
+                f"{chain.clipped_samples} samples were clipped at the model's input limit of {limit:g} "
+                f"({db_from_amplitude(limit):.1f} dBFS); lower the stimulus or input_gain_db"
             )
 
 

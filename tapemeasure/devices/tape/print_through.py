@@ -14,14 +14,16 @@ import numpy as np
 
 from tapemeasure.arrays import FloatArray
 from tapemeasure.devices.tape.filters import StreamingFir, filter_length, grid_hz, linear_phase_taps
+from tapemeasure.devices.tape.history import History
 from tapemeasure.devices.tape.loss import METRES_PER_INCH
-from tapemeasure.devices.tape.speed import HUB_SHARE
+from tapemeasure.devices.tape.speed import HUB_SHARE, tape_speed_m_s
 from tapemeasure.dsp.fractional import read_at
 from tapemeasure.params import TapeSettings
 from tapemeasure.units import amplitude_from_db
 
 HALF_TAPS = 16
-POSITION_STEPS = 2.0**30
+POSITION_STEPS = 2.0**26
+"""A distance is a multiple of this part of a sample (-150 dB)."""
 
 
 def print_response(frequencies_hz: FloatArray, *, speed_ips: float, tape_um: float) -> FloatArray:
@@ -39,7 +41,7 @@ def print_response(frequencies_hz: FloatArray, *, speed_ips: float, tape_um: flo
 def pack_radius_m(time_s: FloatArray, settings: TapeSettings) -> FloatArray:
     """Radius of the supply reel's pack as it empties; constant once the hub is reached."""
     full_m = settings.reel_diameter_mm * 5e-4
-    used_m2 = METRES_PER_INCH * settings.speed_ips * np.maximum(time_s, 0.0) * settings.tape_um * 1e-6 / math.pi
+    used_m2 = tape_speed_m_s(settings) * np.maximum(time_s, 0.0) * settings.tape_um * 1e-6 / math.pi
     return np.sqrt(np.maximum(full_m**2 - used_m2, (HUB_SHARE * full_m) ** 2))
 
 
@@ -82,11 +84,12 @@ class PrintThrough:
         )
         self._printing = StreamingFir(gain * linear_phase_taps(response), self.n_channels)
         self._printing_late = self._printing.latency_samples + len(self._printing.taps) // 2
-        longest = math.ceil(self._turns_s(np.zeros(1))[1][0] * self.sample_rate) + HALF_TAPS + 1
-        self.latency_samples = longest + self._printing_late
+        self._longest = math.ceil(self._turns_s(np.zeros(1))[1][0] * self.sample_rate) + HALF_TAPS + 1
+        self.latency_samples = self._longest + self._printing_late
         self._start_samples = -self.latency_samples - self.lead_samples
-        self._sound = np.zeros((self.latency_samples, self.n_channels))
-        self._printed = np.zeros((2 * longest, self.n_channels))
+        # a turn lasts seconds: the histories are moved now and then, not for every block
+        self._sound = History(self.n_channels, self.latency_samples)
+        self._printed = History(self.n_channels, 2 * self._longest)
 
     @property
     def period_s(self) -> float:
@@ -96,7 +99,7 @@ class PrintThrough:
 
     def truth(self) -> dict[str, Any]:
         """Level, distance and strongest frequency of the echoes, plain values."""
-        speed_m_s = METRES_PER_INCH * self.settings.speed_ips
+        speed_m_s = tape_speed_m_s(self.settings)
         return {
             "level_db": self.settings.print_through_db,
             "period_at_start_s": self.period_s,
@@ -106,18 +109,21 @@ class PrintThrough:
     def process(self, block: FloatArray) -> FloatArray:
         """Sound with its echoes, `latency_samples` late; shape (n_samples, n_channels)."""
         n_samples = len(block)
-        sound = np.concatenate((self._sound, block))
-        printed = np.concatenate((self._printed, self._printing.process(block)))
-        moments = self._start_samples + np.arange(n_samples)
-        ahead, behind = (self._whole_steps(turn_s) for turn_s in self._turns_s(moments / self.sample_rate))
-        # index of the moment itself in `printed`
-        now = len(self._printed) - (self.latency_samples - self._printing_late) + np.arange(n_samples, dtype=np.float64)
-        out: FloatArray = sound[:n_samples].copy()
-        for positions in (now - behind, now + ahead):
-            first = max(int(positions[0]) - HALF_TAPS - 1, 0)
-            last = int(positions[-1]) + HALF_TAPS + 2
-            out += read_at(printed[first:last], positions - first, half_taps=HALF_TAPS)
-        self._sound, self._printed = sound[n_samples:], printed[n_samples:]
+        self._sound.append(block)
+        self._printed.append(self._printing.process(block))
+        begin = self._sound.end - n_samples - self.latency_samples
+        out: FloatArray = self._sound.samples[:, begin : begin + n_samples].T.copy()
+        steps = np.arange(n_samples)
+        turns_s = self._turns_s((self._start_samples + steps) / self.sample_rate)
+        ahead, behind = (self._whole_steps(turn_s) for turn_s in turns_s)
+        # where the printed history holds the moment of the first sample
+        now = self._printed.end - n_samples - self._longest
+        for distance in (-behind, ahead):
+            places = steps + distance
+            first = max(now + math.floor(places[0]) - HALF_TAPS - 1, 0)
+            last = now + math.floor(places[-1]) + HALF_TAPS + 2
+            echo = self._printed.samples[:, first:last].T
+            out += read_at(echo, places + (now - first), half_taps=HALF_TAPS)
         self._start_samples += n_samples
         return out
 
@@ -129,6 +135,6 @@ class PrintThrough:
         """Time to the same place on the next turn (nearer to the hub), and from that on the last one."""
         radius_m = pack_radius_m(time_s, self.settings)
         thickness_m = self.settings.tape_um * 1e-6
-        speed_m_s = METRES_PER_INCH * self.settings.speed_ips
+        speed_m_s = tape_speed_m_s(self.settings)
         next_s, last_s = (math.pi * (2.0 * radius_m + sign * thickness_m) / speed_m_s for sign in (-1.0, 1.0))
         return next_s, last_s

@@ -9,6 +9,7 @@ import numpy as np
 
 from tapemeasure.arrays import FloatArray
 from tapemeasure.devices.tape.curve import Grid
+from tapemeasure.devices.tape.loss import METRES_PER_INCH
 from tapemeasure.errors import DeviceError
 from tapemeasure.params import TapeSettings
 
@@ -127,17 +128,14 @@ class Rotation:
 
 def tape_speed_m_s(settings: TapeSettings) -> float:
     """Nominal speed of the tape, metres per second."""
-    return 0.0254 * settings.speed_ips
+    return METRES_PER_INCH * settings.speed_ips
 
 
 def rotation_hz(settings: TapeSettings) -> dict[str, float]:
     """Frequency of every rotating part at the take's start, v/(pi d), Hz: ``capstan``, ``pinch_roller``, ``reel``."""
-    circumference = math.pi * 1e-3
-    return {
-        "capstan": tape_speed_m_s(settings) / (circumference * settings.capstan_diameter_mm),
-        "pinch_roller": tape_speed_m_s(settings) / (circumference * settings.pinch_roller_diameter_mm),
-        "reel": tape_speed_m_s(settings) / (circumference * settings.reel_diameter_mm),
-    }
+    parts = ("capstan", "pinch_roller", "reel")
+    diameters_m = {part: 1e-3 * float(getattr(settings, f"{part}_diameter_mm")) for part in parts}
+    return {part: tape_speed_m_s(settings) / (math.pi * diameter_m) for part, diameter_m in diameters_m.items()}
 
 
 def has_speed_deviation(settings: TapeSettings) -> bool:
