@@ -14,6 +14,7 @@ COMMANDS = {
     "devices": "List the sound devices and the profiles that match them.",
     "synthesize": "Make the test signals and their timeline.",
     "simulate": "Run a file through a device that is computed: the built-in machine, the plug-in, a wire.",
+    "deck": "Run a virtual tape deck on a JACK server, to try a recording without a machine.",
     "record": "Play the test signals through a real machine and record what comes back.",
     "track": "Track the delay of an output behind its input.",
     "align": "Undo the delay of an output.",

@@ -1,16 +1,13 @@
 """``tapemeasure record``: play the test signals through a real machine and record what comes back."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from tapemeasure.arrays import FloatArray
 from tapemeasure.cli.common import (
     FiniteRange,
     force_option,
@@ -18,44 +15,26 @@ from tapemeasure.cli.common import (
     params_option,
     params_or_defaults,
     print_result,
-    progress_bar,
     warn,
 )
-from tapemeasure.errors import DeviceError, MismatchError, TapeMeasureError, UsageError
-from tapemeasure.io import provenance, read_audio
-from tapemeasure.params import HardwareSettings, Params, load_params, updated_settings
-from tapemeasure.signals.timeline import Timeline, load_timeline
-from tapemeasure.units import db_from_amplitude
+from tapemeasure.cli.record_check import check_levels, judge_take, level_rows
+from tapemeasure.cli.record_meter import meter
+from tapemeasure.cli.record_pass import capture_pass, now, print_pass
+from tapemeasure.cli.record_plan import (
+    Plan,
+    make_plan,
+    next_step,
+    plan_facts,
+    plan_rows,
+    read_notes,
+    read_stimulus,
+    take_paths,
+)
+from tapemeasure.errors import DeviceError, TapeMeasureError, UsageError
+from tapemeasure.params import load_params
 
 if TYPE_CHECKING:
-    from tapemeasure.devices.hardware import HardwareDevice
-    from tapemeasure.devices.sound_cards import Connection
-    from tapemeasure.devices.takes import Take, TakePaths
-
-RAW = Path("raw")
-
-
-@dataclass(frozen=True)
-class _Stimulus:
-    path: Path
-    samples: FloatArray
-    sample_rate: int
-    timeline: Timeline | None
-    timeline_path: Path | None
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Everything resolved, before anything is played."""
-
-    device_name: str
-    device: "HardwareDevice"
-    connection: "Connection"
-    stimulus: _Stimulus
-    played: FloatArray
-    paths: "TakePaths"
-    capture: Path
-    needed_bytes: int
+    from tapemeasure.devices.takes import Take
 
 
 def _complete_device(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -68,7 +47,8 @@ def _complete_device(ctx: click.Context, param: click.Parameter, incomplete: str
 
 
 @click.command(
-    epilog="Exit codes: 0 a good take, 1 samples were lost or it ended early (what there is is kept), 2 usage."
+    epilog="Exit codes: 0 a good take, 1 the levels are refused, samples were lost, it ended early or its check found "
+    "something (what there is is kept), 2 usage."
 )
 @click.option(
     "--device",
@@ -95,6 +75,17 @@ def _complete_device(ctx: click.Context, param: click.Parameter, incomplete: str
     metavar="DB",
     help="Play at this level (profile: level_db).",
 )
+@click.option("--pass", "which_pass", type=click.Choice(["print", "capture"]),
+              help="Two heads: print the test signals onto the tape, or capture its playback.")  # fmt: skip
+@click.option("--wait", "wait_s", type=FiniteRange(1.0, 600.0), default=30.0, show_default=True, metavar="S",
+              help="--pass capture: how long the tape may take to start.")  # fmt: skip
+@click.option("--repeat", type=click.IntRange(1, 99), default=1, show_default=True, metavar="N",
+              help="Make so many takes.")  # fmt: skip
+@click.option("--silence", "silence_s", type=FiniteRange(0.0, 600.0), default=0.0, metavar="S",
+              help="Put so much silence behind the test signals, for hiss.")  # fmt: skip
+@click.option("--check-only", is_flag=True, help="Check the levels with a short soft signal, and record nothing.")
+@click.option("--level-check/--no-level-check", default=True, show_default=True, help="Check the levels first.")
+@click.option("--check/--no-check", default=True, show_default=True, help="Check the take afterwards by the tracker.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Another setting, e.g. tail_s=5.")
 @click.option("--note", "notes", multiple=True, metavar="KEY=VALUE", help="For the sidecar: tape, speed, bias, ...")
 @click.option("--dry-run", is_flag=True, help="Print everything that is resolved, and play nothing.")
@@ -109,6 +100,13 @@ def command(
     output: str | None,
     take: str | None,
     level_db: float | None,
+    which_pass: str | None,
+    wait_s: float,
+    repeat: int,
+    silence_s: float,
+    check_only: bool,
+    level_check: bool,
+    check: bool,
     assignments: Sequence[str],
     notes: Sequence[str],
     dry_run: bool,
@@ -118,181 +116,115 @@ def command(
 ) -> None:
     """Play the test signals through a real machine and record what comes back.
 
-    For machines with three heads, which play back while they record. Writes <take>_input.wav (what was played, at
-    the level it was played), <take>_output.wav, <take>_input.json (the segments) and <take>.json (card, channels,
-    levels, lost samples, hashes). Audio goes to disk as it comes; until a take is complete its files are called
-    .partial, and one with lost samples keeps .xruns in its name.
+    Three heads: the machine plays back while it records. Two heads: `--pass print` records the tape, `--pass capture`
+    its playback; markers find the start, and the difference of the clocks is undone.
+
+    A short soft signal checks levels, channels, polarity and latency first. Writes <take>_input.wav (what was played,
+    at the level it was played), <take>_output.wav, <take>_input.json (the segments) and <take>.json (card, channels,
+    levels, lost samples, hashes, verdict). Audio goes to disk as it comes; until a take is complete its files are
+    called .partial; one with lost samples keeps .xruns in its name, one that the check found bad .failed.
 
     \b
     Examples:
       tapemeasure record --device akai --dry-run
-      tapemeasure record --device akai --note tape=Maxell --note speed_ips=7.5
+      tapemeasure record --device akai --check-only
+      tapemeasure record --device akai --note tape=Maxell --note speed_ips=7.5 --silence 60
       tapemeasure record --device "USB Audio" --level -12 --set tail_s=5 -o raw/akai
+      tapemeasure record --device cassette --pass print
+      tapemeasure record --device cassette --pass capture
     """
-    from tapemeasure.devices.recording import recording_facts
-    from tapemeasure.devices.takes import record_take
-
-    noted = _notes(notes)
+    noted = read_notes(notes)
     if level_db is not None:
         assignments = [*assignments, f"level_db={level_db}"]
     params = params_or_defaults(ctx, params_file)
-    plan = _plan(params, name, _read_stimulus(Path(stimulus_path)), assignments, output=output, take=take, force=force)
-    facts = _facts(plan, noted)
+    if which_pass is not None and (check_only or repeat > 1):
+        raise UsageError("--pass: --check-only and --repeat are for machines with three heads; leave them out")
+    if which_pass == "capture":
+        capture_pass(
+            params, name, assignments, noted, output=output, take=take, wait_s=wait_s, check=check, force=force,
+            dry_run=dry_run, as_json=as_json,
+        )  # fmt: skip
+        return
+    stimulus = read_stimulus(Path(stimulus_path), silence_s=silence_s)
+    plan = make_plan(params, name, stimulus, assignments, output=output, take=take, force=force)
+    if which_pass == "print":
+        print_pass(plan, noted, force=force, dry_run=dry_run, as_json=as_json)
+        return
+    if plan.device.settings.mode == "two_pass":
+        raise UsageError(
+            f"devices.{name}.mode is two_pass: use --pass print, rewind, then --pass capture (or --set mode=three_head)"
+        )
+    facts = plan_facts(plan, noted)
     if dry_run:
         files = {"input": plan.paths.input, "output": plan.paths.output, "sidecar": plan.paths.sidecar}
         settings = plan.device.settings.model_dump(mode="json")
         result = {"dry_run": True, "take": plan.paths.name, "settings": settings, "files": files, **facts}
-        print_result(result, as_json=as_json, rows=[*_plan_rows(plan), ("", "dry run: nothing was played")])
+        print_result(result, as_json=as_json, rows=[*plan_rows(plan), ("", "dry run: nothing was played")])
         return
-    facts["recorded_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-    with progress_bar(f"record {plan.paths.name}") as progress:
-        made = record_take(
+    if level_check or check_only:
+        facts["level_check"] = _check_levels(plan, to_stdout=check_only and not as_json)
+        if check_only:
+            if as_json:
+                print_result(facts, as_json=True)
+            return
+    for number in range(repeat):
+        if number > 0:
+            if take is not None:
+                plan = replace(plan, paths=take_paths(name, output=output, take=f"{take}-{number + 1}")[0])
+            else:
+                plan = replace(plan, paths=take_paths(name, output=output, take=None)[0])
+        _tell(plan, _record(plan, facts, check=check, force=force), as_json=as_json)
+    click.echo(next_step(name, plan.capture), err=True)
+
+
+def _check_levels(plan: Plan, *, to_stdout: bool) -> Mapping[str, Any]:
+    """Play the soft signal, tell what it told; DeviceError where the take would be of no use."""
+    from tapemeasure.devices.level_check import level_facts, level_problems
+
+    settings = plan.device.settings
+    checked = check_levels(plan.device, plan.connection)
+    width = max(len(label) for label, _ in level_rows(checked, settings))
+    for label, value in level_rows(checked, settings):
+        click.echo(f"{label:<{width}}  {value}", err=not to_stdout)
+    refusals, warnings = level_problems(checked, settings, peak=plan.played.peak)
+    for text in warnings:
+        warn(text)
+    if refusals:
+        raise DeviceError(f"level check: {'; '.join(refusals)} (--no-level-check records all the same)")
+    return level_facts(checked, settings)
+
+
+def _record(plan: Plan, facts: Mapping[str, Any], *, check: bool, force: bool) -> "Take":
+    from tapemeasure.devices.takes import record_take
+
+    with meter(f"record {plan.paths.name}") as watch:
+        return record_take(
             plan.device,
             plan.played,
             connection=plan.connection,
             paths=plan.paths,
             timeline=plan.stimulus.timeline,
-            facts=facts,
+            facts={**facts, "recorded_at": now()},
             force=force,
-            progress=progress,
+            judge=judge_take(plan.device.settings) if check else None,
+            watch=watch,
         )
-    _tell(plan, made, recording_facts(made.recording), as_json=as_json)
 
 
-def _read_stimulus(path: Path) -> _Stimulus:
-    """Audio of the stimulus, and its timeline where one lies beside it under the same name (``.json``)."""
-    audio = path / "stimulus.wav" if path.is_dir() else path
-    if not audio.is_file():
-        raise UsageError(f"{audio}: no such file; make the test signals with `tapemeasure synthesize`")
-    samples, sample_rate = read_audio(audio)
-    beside = audio.with_suffix(".json")
-    if not beside.is_file():
-        return _Stimulus(audio, samples, sample_rate, None, None)
-    timeline = load_timeline(beside)
-    if (timeline.sample_rate, timeline.length_samples) != (sample_rate, len(samples)):
-        raise MismatchError(
-            f"{beside} tells of {timeline.length_samples} samples at {timeline.sample_rate} Hz, {audio} holds "
-            f"{len(samples)} at {sample_rate} Hz; make both again with `tapemeasure synthesize`"
-        )
-    return _Stimulus(audio, samples, sample_rate, timeline, beside)
-
-
-def _plan(
-    params: Params,
-    name: str,
-    stimulus: _Stimulus,
-    assignments: Sequence[str],
-    *,
-    output: str | None,
-    take: str | None,
-    force: bool,
-) -> _Plan:
-    """Resolve card, settings, level and files; whatever can be refused is refused here."""
-    from tapemeasure.devices.hardware import HardwareDevice
-    from tapemeasure.devices.takes import check_room, needed_bytes
-
-    settings = updated_settings(_settings(params, name, stimulus), assignments, where=f"record --device {name}")
-    device = HardwareDevice(settings)
-    played = device.played(stimulus.samples, sample_rate=stimulus.sample_rate)
-    paths, capture = _paths(name, output=output, take=take)
-    check_room(paths, needed_bytes=needed_bytes(device, played), force=force)
-    return _Plan(
-        device_name=name,
-        device=device,
-        connection=device.connect(),
-        stimulus=stimulus,
-        played=played,
-        paths=paths,
-        capture=capture,
-        needed_bytes=needed_bytes(device, played),
-    )
-
-
-def _settings(params: Params, name: str, stimulus: _Stimulus) -> HardwareSettings:
-    """Settings of a profile; for a card without one the stimulus' rate and as many channels as the stimulus has."""
-    profile = params.devices.get(name)
-    if profile is None:
-        channels = tuple(range(1, stimulus.samples.shape[1] + 1))
-        return HardwareSettings(
-            match=name, sample_rate=stimulus.sample_rate, input_channels=channels, output_channels=channels
-        )
-    if profile.kind != "hardware":
-        raise UsageError(
-            f"devices.{name} is of kind {profile.kind}, which is computed; use `tapemeasure simulate --device {name}`"
-        )
-    return profile.settings
-
-
-def _paths(name: str, *, output: str | None, take: str | None) -> tuple["TakePaths", Path]:
-    """Files of the take, and the folder that `devices.<name>.capture` would name."""
-    from tapemeasure.devices.takes import TakePaths, next_take
-
-    if take is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", take):
-        raise UsageError(f"--take {take}: use letters, digits, - and _ only")
-    folder_name = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "device"
-    capture = Path(output) if output else RAW / folder_name
-
-    def paths(take_name: str) -> TakePaths:
-        return TakePaths(capture if output else capture / take_name, take_name)
-
-    return (next_take(paths) if take is None else paths(take)), capture
-
-
-def _notes(texts: Sequence[str]) -> dict[str, str]:
-    notes = {}
-    for text in texts:
-        key, separator, value = text.partition("=")
-        if not separator or not key:
-            raise UsageError(f"--note {text}: write it as key=value, for example tape=Maxell")
-        notes[key] = value
-    return notes
-
-
-def _facts(plan: _Plan, notes: Mapping[str, str]) -> dict[str, Any]:
-    stimulus = plan.stimulus
-    inputs = {"stimulus": stimulus.path}
-    if stimulus.timeline_path is not None:
-        inputs["timeline"] = stimulus.timeline_path
-    return {
-        "device": plan.device_name,
-        "kind": plan.device.name,
-        "played_peak_dbfs": db_from_amplitude(float(abs(plan.played).max())),
-        "stimulus": stimulus.path,
-        "timeline": stimulus.timeline_path,
-        "notes": notes,
-        "provenance": provenance(inputs=inputs),
-    }
-
-
-def _plan_rows(plan: _Plan) -> list[tuple[str, str]]:
-    settings, connection = plan.device.settings, plan.connection
-    length_s = len(plan.played) / settings.sample_rate
-    peak_dbfs = db_from_amplitude(float(abs(plan.played).max()))
-    return [
-        ("device", f"{plan.device_name} at {settings.sample_rate} Hz"),
-        ("plays through", f"{connection.output}, channels {_listed(settings.output_channels)}"),
-        ("records through", f"{connection.input}, channels {_listed(settings.input_channels)}"),
-        ("stimulus", f"{plan.stimulus.path}, {length_s:.1f} s and {settings.tail_s:g} s of tail"),
-        ("level", f"{settings.level_db:g} dB, peak {peak_dbfs:.1f} dBFS"),
-        ("take", f"{plan.paths.output}, at most {plan.needed_bytes / 2**20:.0f} MiB"),
-    ]
-
-
-def _listed(channels: Sequence[int]) -> str:
-    return ", ".join(map(str, channels))
-
-
-def _tell(plan: _Plan, made: "Take", facts: Mapping[str, Any], *, as_json: bool) -> None:
+def _tell(plan: Plan, made: "Take", *, as_json: bool) -> None:
     """Print the take; raise DeviceError if it is not a good one."""
     recording, kept = made.recording, made.paths
     for text in recording.warnings:
         warn(text)
     there = {key: path for key in ("input", "output", "timeline", "sidecar") if (path := getattr(kept, key)).exists()}
     length_s = recording.length_samples / recording.sample_rate
+    levels = zip(recording.peak_dbfs, recording.rms_dbfs, strict=True)
+    verdict = made.sidecar.get("check", {}).get("verdict", [])
     rows = [
-        *_plan_rows(plan)[:-1],
+        *plan_rows(plan)[:-1],
         ("recorded", f"{length_s:.3f} s, {len(recording.xruns)} xruns, {recording.clipped_runs_total} clipped runs"),
-        ("levels", "; ".join(f"peak {p:.1f}, rms {r:.1f} dBFS" for p, r in _levels(facts))),
+        ("levels", "; ".join(f"peak {p:.1f}, rms {r:.1f} dBFS" for p, r in levels)),
+        *(("verdict", text) for text in verdict),
         ("written", ", ".join(map(str, there.values())) or "nothing"),
     ]
     print_result({**made.sidecar, "files": there, "warnings": recording.warnings}, as_json=as_json, rows=rows)
@@ -305,15 +237,8 @@ def _tell(plan: _Plan, made: "Take", facts: Mapping[str, Any], *, as_json: bool)
             f"the take lost samples ({len(recording.xruns)} xruns) and is kept as {kept.output}; record it again (the "
             "pipeline leaves such takes out; to use it all the same take .xruns out of its file names)"
         )
-    click.echo(_next_step(plan), err=True)
-
-
-def _levels(facts: Mapping[str, Any]) -> list[tuple[float, float]]:
-    return list(zip(facts["peak_dbfs"], facts["rms_dbfs"], strict=True))
-
-
-def _next_step(plan: _Plan) -> str:
-    profile = f"devices.{plan.device_name}.capture: {plan.capture}"
-    if re.fullmatch(r"[A-Za-z0-9_-]+", plan.device_name) and not plan.device_name.isdecimal():
-        return f"next: write `{profile}` in params.yaml, then `dvc repro`"
-    return f"next: give a profile of kind hardware `capture: {plan.capture}` in params.yaml, then `dvc repro`"
+    if kept.mark != "":
+        raise DeviceError(
+            f"the take is not good: {verdict[0]}{' (and more, see above)' if len(verdict) > 1 else ''}; it is kept as "
+            f"{kept.output} (to use it all the same take .failed out of its file names)"
+        )

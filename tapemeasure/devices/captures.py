@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tapemeasure.errors import AudioFileError, MismatchError, UsageError
+from tapemeasure.io import read_json, sha256_of_file
 from tapemeasure.signals.timeline import Split
 
 PAIR = re.compile(r"(?P<name>.+)_(?P<side>input|output)\.wav", re.IGNORECASE)
 PUBLISHED = re.compile(r"(?P<side>input|target)_(?P<id>[^_.]+)(_.*)?\.wav", re.IGNORECASE)
 SPLIT_FOLDERS: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
-ASIDE = (".partial.wav", ".xruns.wav")
+ASIDE = (".partial.wav", ".xruns.wav", ".failed.wav", ".print.wav")
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,14 @@ def find_takes(folder: Path | str) -> list[TakeFiles]:
     UsageError
         As in `list_takes`.
     MismatchError
-        If the files of a pair have different sample rates.
+        If the files of a pair have different sample rates, or a sidecar tells of other files.
     AudioFileError
         If a file is no audio.
     """
     takes = list_takes(folder)
     for take in takes:
         _refuse_other_rate(take)
+        _refuse_other_sidecar(take)
     return takes
 
 
@@ -70,8 +72,9 @@ def list_takes(folder: Path | str) -> list[TakeFiles]:
     Parameters
     ----------
     folder : path
-        Takes in it or one folder below, in either layout. Interrupted takes (``.partial.wav``) and those with lost
-        samples (``.xruns.wav``) are left out.
+        Takes in it or one folder below, in either layout. Interrupted takes (``.partial.wav``), those with lost samples
+        (``.xruns.wav``), those that their check found bad (``.failed.wav``) and tapes that were not yet played
+        (``.print.wav``) are left out.
 
     Returns
     -------
@@ -184,6 +187,19 @@ def _refuse_other_rate(take: TakeFiles) -> None:
     input_rate, output_rate = _sample_rate(take.input), _sample_rate(take.output)
     if input_rate != output_rate:
         raise MismatchError(f"{take.output} is {output_rate} Hz, {take.input} is {input_rate} Hz; resample one of them")
+
+
+def _refuse_other_sidecar(take: TakeFiles) -> None:
+    """Compare the hashes that a sidecar tells with those of its files."""
+    facts = read_json(take.sidecar) if take.sidecar is not None else None
+    if not isinstance(facts, dict):
+        return
+    for key, path in (("sha256_input", take.input), ("sha256_output", take.output)):
+        if facts.get(key) is not None and facts[key] != sha256_of_file(path):
+            raise MismatchError(
+                f"{take.sidecar} does not belong to {path} (the hash differs): the file was changed or replaced after "
+                "the recording; copy the take again, or take the sidecar away"
+            )
 
 
 def _sample_rate(path: Path) -> int:

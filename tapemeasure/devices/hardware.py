@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tapemeasure.arrays import FloatArray, Progress, as_channels, no_progress
+from tapemeasure.arrays import FloatArray, Progress, no_progress
 from tapemeasure.devices.base import Capture
+from tapemeasure.devices.played import Played, ReadAhead, played_array
 from tapemeasure.devices.recording import Recording, recording_facts
 from tapemeasure.devices.sound_cards import Connection, SoundCard, find_connection, list_sound_cards, portaudio
-from tapemeasure.devices.stream import Player, open_stream, plausible_latency_s, play
-from tapemeasure.devices.take_writer import TakeWriter
+from tapemeasure.devices.stream import Player, Watch, no_watch, open_stream, plausible_latency_s, play
+from tapemeasure.devices.take_writer import Float32Array, TakeWriter
 from tapemeasure.errors import DeviceError, MismatchError, SignalError
 from tapemeasure.io import read_audio
 from tapemeasure.params import HardwareSettings
@@ -83,22 +84,28 @@ class HardwareDevice:
         MismatchError
             If its sample rate is not the device's.
         """
-        settings = self.settings
-        samples = as_channels(stimulus)
-        if sample_rate != settings.sample_rate:
+        self._check_rate(sample_rate)
+        played = self.at_level(played_array(stimulus, sample_rate=sample_rate))
+        return np.concatenate(list(played.blocks()))
+
+    def _check_rate(self, sample_rate: int) -> None:
+        if sample_rate != self.settings.sample_rate:
             raise MismatchError(
-                f"the stimulus is {sample_rate} Hz, the device is set to {settings.sample_rate} Hz; make the stimulus "
-                "at that rate (stimuli.sample_rate) or change the device's sample_rate"
+                f"the stimulus is {sample_rate} Hz, the device is set to {self.settings.sample_rate} Hz; make the "
+                "stimulus at that rate (stimuli.sample_rate) or change the device's sample_rate"
             )
-        if samples.size == 0 or not np.isfinite(samples).all():
-            raise SignalError("the stimulus is empty or holds NaN or infinite samples; make it again")
-        if samples.shape[1] != len(settings.output_channels):
+
+    def at_level(self, stimulus: Played) -> Played:
+        """A stimulus of any length at the profile's level, rounded to float32; errors as in `played`."""
+        settings = self.settings
+        self._check_rate(stimulus.sample_rate)
+        if stimulus.n_channels != len(settings.output_channels):
             raise SignalError(
-                f"the stimulus has {samples.shape[1]} channels, output_channels names {len(settings.output_channels)}; "
-                "name one output channel for each"
+                f"the stimulus has {stimulus.n_channels} channels, output_channels names "
+                f"{len(settings.output_channels)}; name one output channel for each"
             )
-        scaled = samples * amplitude_from_db(settings.level_db)
-        peak = float(np.abs(scaled).max())
+        gain = amplitude_from_db(settings.level_db)
+        peak = gain * max(stimulus.peak)
         if peak > 1.0 + 1e-6:
             # rounded down, so that the level that is named does fit
             limit_db = math.floor(10.0 * (settings.level_db - db_from_amplitude(peak))) / 10.0
@@ -107,23 +114,31 @@ class HardwareDevice:
                 f"the card would clip; give at most {limit_db:.1f} dB"
             )
         # PortAudio's own clipping is off, so nothing may exceed full scale by a rounding error
-        return np.clip(scaled, -1.0, 1.0).astype(np.float32).astype(np.float64)
+        return stimulus.scaled(gain, limit=1.0)
 
     def record(
-        self, played: FloatArray, *, connection: Connection, path: Path, progress: Progress = no_progress
+        self,
+        played: FloatArray | Played,
+        *,
+        connection: Connection,
+        path: Path | None,
+        progress: Progress = no_progress,
+        watch: Watch = no_watch,
     ) -> Recording:
-        """Play and record to a new file.
+        """Play and record to a new file; both may last for hours.
 
         Parameters
         ----------
-        played : ndarray, shape (n_samples, n_channels)
-            What `played` returned.
+        played : ndarray, shape (n_samples, n_channels), or Played
+            What `played` or `at_level` returned.
         connection : Connection
             What `connect` returned.
-        path : path
-            File to make; readable at any moment while it grows.
+        path : path or None
+            File to make; readable at any moment while it grows. None: only play.
         progress : callable
             Takes the completed fraction.
+        watch : callable
+            Takes a `Status` twenty times a second.
 
         Returns
         -------
@@ -139,41 +154,47 @@ class HardwareDevice:
             If the file cannot be made.
         """
         settings = self.settings
-        total = len(played) + round(settings.tail_s * settings.sample_rate)
-        writer = TakeWriter(
-            path,
-            sample_rate=settings.sample_rate,
-            n_channels=len(settings.input_channels),
-            expected_samples=total,
-        )
-        player = Player(played.astype(np.float32), settings, total=total, put=writer.put)
+        if not isinstance(played, Played):
+            played = played_array(played, sample_rate=settings.sample_rate)
+        total = played.n_samples + round(settings.tail_s * settings.sample_rate)
+        n_channels = len(settings.input_channels)
+        writer = meter = None
+        if path is not None:
+            writer = TakeWriter(path, sample_rate=settings.sample_rate, n_channels=n_channels, expected_samples=total)
+            meter = writer.meter
+        source = ReadAhead(played)
+        player = Player(source, settings, total=total, put=_drop if writer is None else writer.put)
         reason: str | None = None
         stream_sample_rate, latency_s = float("nan"), None
         try:
             stream = _open(player, settings, connection)
             stream_sample_rate, latency_s = float(stream.samplerate), plausible_latency_s(stream.latency)
-            reason = play(stream, player, writer, progress)
+            reason = play(stream, player, writer, progress, watch=watch)
         finally:
-            writer.close()
-            if writer.meter.n_samples == 0:
+            source.close()
+            if writer is not None:
+                writer.close()
+            if path is not None and meter is not None and meter.n_samples == 0:
                 path.unlink(missing_ok=True)
-        meter = writer.meter
-        if reason is None and writer.error is not None:
-            reason = f"{path.parent}: {writer.error.strerror or writer.error}; free some space"
+        if reason is None and writer is not None and writer.error is not None:
+            reason = f"{writer.path.parent}: {writer.error.strerror or writer.error}; free some space"
         return Recording(
             path=path,
             connection=connection,
             sample_rate=settings.sample_rate,
             stream_sample_rate=stream_sample_rate,
-            length_samples=meter.n_samples,
+            length_samples=player.position if meter is None else meter.n_samples,
             planned_samples=total,
             reported_latency_s=latency_s,
-            peak_dbfs=meter.peak_dbfs,
-            rms_dbfs=meter.rms_dbfs,
+            peak_dbfs=() if meter is None else meter.peak_dbfs,
+            rms_dbfs=() if meter is None else meter.rms_dbfs,
             xruns=tuple(player.xruns),
-            clipped_runs=tuple(meter.clipped_runs),
-            clipped_runs_total=meter.clipped_runs_total,
+            clipped_runs=() if meter is None else tuple(meter.clipped_runs),
+            clipped_runs_total=0 if meter is None else meter.clipped_runs_total,
             stopped_early=reason,
+            block_samples=player.block_samples,
+            callback_load_pct=100.0 * player.busy_s * settings.sample_rate / max(player.position, 1),
+            longest_callback_ms=1e3 * player.longest_busy_s,
         )
 
     def run(self, stimulus: FloatArray, *, sample_rate: int, progress: Progress = no_progress) -> Capture:
@@ -184,7 +205,7 @@ class HardwareDevice:
             recording = self.record(played, connection=connection, path=Path(folder) / "take.wav", progress=progress)
             if recording.stopped_early is not None:
                 raise DeviceError(f"the recording stopped early: {recording.stopped_early}")
-            samples, _ = read_audio(recording.path)
+            samples, _ = read_audio(Path(folder) / "take.wav")
         return Capture(
             samples=samples,
             sample_rate=sample_rate,
@@ -193,6 +214,10 @@ class HardwareDevice:
             warnings=recording.warnings,
             details=recording_facts(recording),
         )
+
+
+def _drop(block: Float32Array) -> None:
+    """What comes back while a tape is only recorded."""
 
 
 def _check_channels(card: SoundCard, channels: tuple[int, ...], direction: str, available: int) -> None:

@@ -40,8 +40,8 @@ class Recording:
 
     Parameters
     ----------
-    path : path
-        The file, float32 WAV or RF64.
+    path : path or None
+        The file, float32 WAV or RF64; None where the tape was only recorded.
     sample_rate : int
         Hz, as asked for; `stream_sample_rate` is what the stream reports.
     length_samples, planned_samples : int
@@ -54,9 +54,13 @@ class Recording:
         With their positions; `clipped_runs_total` also counts those behind the first thousand.
     stopped_early : str or None
         Why the recording ended before its time.
+    block_samples : int
+        Samples of the card's blocks.
+    callback_load_pct, longest_callback_ms : float
+        Time that the program took of every block, and the longest of them.
     """
 
-    path: Path
+    path: Path | None
     connection: Connection
     sample_rate: int
     stream_sample_rate: float
@@ -69,6 +73,9 @@ class Recording:
     clipped_runs: tuple[ClippedRun, ...]
     clipped_runs_total: int
     stopped_early: str | None = None
+    block_samples: int = 0
+    callback_load_pct: float = 0.0
+    longest_callback_ms: float = 0.0
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -117,4 +124,7 @@ def recording_facts(recording: Recording) -> dict[str, Any]:
         "clipped_runs_total": recording.clipped_runs_total,
         "clipped_runs": [asdict(run) for run in recording.clipped_runs],
         "stopped_early": recording.stopped_early,
+        "block_samples": recording.block_samples,
+        "callback_load_pct": recording.callback_load_pct,
+        "longest_callback_ms": recording.longest_callback_ms,
     }

@@ -2,12 +2,16 @@
 
 import atexit
 import contextlib
+import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tapemeasure.arrays import Progress
+from tapemeasure.devices.played import ReadAhead
 from tapemeasure.devices.recording import Xrun
 from tapemeasure.devices.sound_cards import Connection, portaudio
 from tapemeasure.devices.take_writer import Float32Array, TakeWriter
@@ -16,8 +20,39 @@ from tapemeasure.params import HardwareSettings
 STALL_S = 5.0
 CLOSE_S = 3.0
 WARM_UP_S = 0.5
+WATCH_S = 0.05
+DISK_WATCH_S = 1.0
 MAX_LATENCY_S = 60.0
+LEAST_FREE_BYTES = 8 * 2**20
 FLAGS = ("input_underflow", "input_overflow", "output_underflow", "output_overflow")
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a recording is.
+
+    Parameters
+    ----------
+    position_s, total_s : float
+        Recorded, and meant to be recorded.
+    peak_dbfs : tuple of float
+        Of each channel since the last status.
+    xruns, clipped_runs : int
+        So far.
+    """
+
+    position_s: float
+    total_s: float
+    peak_dbfs: tuple[float, ...]
+    xruns: int
+    clipped_runs: int
+
+
+Watch = Callable[[Status], None]
+
+
+def no_watch(status: Status) -> None:
+    """Ignore the status: the default for library calls."""
 
 
 class Player:
@@ -27,13 +62,16 @@ class Player:
     """
 
     def __init__(
-        self, signal: Float32Array, settings: HardwareSettings, *, total: int, put: Callable[[Float32Array], None]
+        self, source: ReadAhead, settings: HardwareSettings, *, total: int, put: Callable[[Float32Array], None]
     ) -> None:
         self.position = 0
         self.total = total
         self.xruns: list[Xrun] = []
+        self.busy_s = 0.0
+        self.longest_busy_s = 0.0
+        self.block_samples = 0
         self._warm_up_samples = round(WARM_UP_S * settings.sample_rate)
-        self._signal = signal
+        self._source = source
         self._sample_rate = settings.sample_rate
         self._inputs = [channel - 1 for channel in settings.input_channels]
         self._outputs = [channel - 1 for channel in settings.output_channels]
@@ -51,14 +89,19 @@ class Player:
         if self._warm_up_samples > 0:
             self._warm_up_samples -= frames
             return
+        begin_s = time.perf_counter()
         count = min(frames, self.total - self.position)
-        block = self._signal[self.position : self.position + count]
+        block = self._source.read(count)
         outdata[: len(block), self._outputs] = block
         if status:
             self._note(times, tuple(flag for flag in FLAGS if getattr(status, flag)))
         # picking columns by a list copies, as the buffer is PortAudio's
         self._put(indata[:count, self._inputs])
         self.position += count
+        self.block_samples = max(self.block_samples, frames)
+        busy_s = time.perf_counter() - begin_s
+        self.busy_s += busy_s
+        self.longest_busy_s = max(self.longest_busy_s, busy_s)
         if self.finished:
             raise self._stop
 
@@ -88,12 +131,14 @@ def plausible_latency_s(latency_s: tuple[float, float]) -> float | None:
     return total_s if 0.0 <= total_s <= MAX_LATENCY_S else None
 
 
-def play(stream: Any, player: Player, writer: TakeWriter, progress: Progress) -> str | None:
+def play(
+    stream: Any, player: Player, writer: TakeWriter | None, progress: Progress, *, watch: Watch = no_watch
+) -> str | None:
     """Run a stream to its end and close it; returns why it ended early, or None."""
     reason: str | None = None
     try:
         stream.start()
-        reason = _watch(stream, player, writer, progress)
+        reason = _watch(stream, player, writer, progress, watch)
     except KeyboardInterrupt:
         reason = "interrupted"
     except portaudio().PortAudioError as error:
@@ -103,17 +148,44 @@ def play(stream: Any, player: Player, writer: TakeWriter, progress: Progress) ->
     return reason
 
 
-def _watch(stream: Any, player: Player, writer: TakeWriter, progress: Progress) -> str | None:
-    position, moved_s = -1, time.monotonic()
+def _watch(stream: Any, player: Player, writer: TakeWriter | None, progress: Progress, watch: Watch) -> str | None:
+    position, moved_s, looked_s = -1, time.monotonic(), 0.0
     while not player.finished:
-        time.sleep(0.05)
-        if writer.error is not None:
-            return None  # told by the caller, who knows the folder
+        time.sleep(WATCH_S)
+        now_s = time.monotonic()
+        if writer is not None:
+            if writer.error is not None:
+                return None  # told by the caller, who knows the folder
+            if now_s - looked_s > DISK_WATCH_S:
+                looked_s = now_s
+                if (reason := _disk_problem(writer.path.parent)) is not None:
+                    return reason
+            watch(_status(player, writer))
         if player.position != position:
-            position, moved_s = player.position, time.monotonic()
+            position, moved_s = player.position, now_s
             progress(position / player.total)
-        elif not stream.active or time.monotonic() - moved_s > STALL_S:
+        elif not stream.active or now_s - moved_s > STALL_S:
             return "no more audio came from the sound card: it was disconnected, or the audio server ended"
+    return None
+
+
+def _status(player: Player, writer: TakeWriter) -> Status:
+    return Status(
+        position_s=player.position / writer.sample_rate,
+        total_s=player.total / writer.sample_rate,
+        peak_dbfs=writer.meter.recent_peak_dbfs(),
+        xruns=len(player.xruns),
+        clipped_runs=writer.meter.clipped_runs_total,
+    )
+
+
+def _disk_problem(folder: Path) -> str | None:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return f"{folder}: the disk is gone ({error.strerror})"
+    if free < LEAST_FREE_BYTES:
+        return f"{folder}: {free / 2**20:.1f} MiB are left on the disk; free some space"
     return None
 
 

@@ -1,10 +1,11 @@
 """Audio to disk as it comes: a WAV file that can be read at any moment, written by a thread of its own.
 
-The header is set right after every write, so that a kill at any time costs no more than what had not been written yet
-(far less than 0.5 s) and every reader, not only a lenient one, opens the file. libsndfile's own writer sets the
-header only when the file is closed, and stamps the time of day into it.
+The audio is written twenty times a second and the header is set right after every write, so that a kill at any time
+costs no more than what had not been written yet (far less than 0.5 s) and every reader, not only a lenient one, opens
+the file. libsndfile's own writer sets the header only when the file is closed, and stamps the time of day into it.
 """
 
+import errno
 import os
 import queue
 import struct
@@ -25,6 +26,10 @@ Float32Array = npt.NDArray[np.float32]
 CLIP_AMPLITUDE = 0.99
 CLIP_MIN_SAMPLES = 3
 MAX_LISTED_RUNS = 1000
+WRITE_EVERY_S = 0.05
+MAX_WAITING_BLOCKS = 4096
+MAX_BLOCKS_AT_ONCE = 256
+DISK_TIMEOUT_S = 20.0
 
 _SAMPLE_BYTES = 4
 _FORMAT_IEEE_FLOAT = 3
@@ -83,13 +88,16 @@ class Meter:
         self.clipped_runs: list[ClippedRun] = []
         self.clipped_runs_total = 0
         self._peak = np.zeros(n_channels)
+        self._recent_peak = np.zeros(n_channels)
         self._energy = np.zeros(n_channels)
         self._last = np.zeros((1, n_channels), dtype=np.float32)
         self._open_start: list[int | None] = [None] * n_channels
 
     def feed(self, block: Float32Array) -> None:
         """Take in the next samples, shape (n_samples, n_channels)."""
-        self._peak = np.maximum(self._peak, np.abs(block).max(axis=0, initial=0.0))
+        peak = np.abs(block).max(axis=0, initial=0.0)
+        self._peak = np.maximum(self._peak, peak)
+        self._recent_peak = np.maximum(self._recent_peak, peak)
         self._energy += np.square(block, dtype=np.float64).sum(axis=0)
         joined = np.concatenate([self._last, block])
         # repeats[n]: sample n is loud and equals the one before it
@@ -127,6 +135,11 @@ class Meter:
         """Peak level of each channel, dBFS."""
         return tuple(db_from_amplitude(float(peak)) for peak in self._peak)
 
+    def recent_peak_dbfs(self) -> tuple[float, ...]:
+        """Peak level of each channel since this was asked last, dBFS."""
+        recent, self._recent_peak = self._recent_peak, np.zeros_like(self._recent_peak)
+        return tuple(db_from_amplitude(float(peak)) for peak in recent)
+
     @property
     def rms_dbfs(self) -> tuple[float, ...]:
         """RMS level of each channel, dBFS (full scale = 1.0 rms)."""
@@ -158,30 +171,37 @@ class TakeWriter:
         self.path = path
         self.error: OSError | None = None
         self.meter = Meter(n_channels)
-        self._sample_rate = sample_rate
+        self.sample_rate = sample_rate
         self._n_channels = n_channels
         self._rf64 = expected_samples * n_channels * _SAMPLE_BYTES >= WAV_LIMIT_BYTES
-        self._queue: queue.SimpleQueue[Float32Array | None] = queue.SimpleQueue()
+        self._queue: queue.Queue[Float32Array | None] = queue.Queue(maxsize=MAX_WAITING_BLOCKS)
+        self._closing = threading.Event()
         try:
-            self._file = path.open("xb")
+            self._file = path.open("xb", buffering=0)
             self._file.write(self._header())
-            self._file.flush()
         except OSError as error:
             raise OutputError(f"{path}: could not be created ({error.strerror}); choose another folder") from error
         self._thread = threading.Thread(target=self._run, name="take-writer", daemon=True)
         self._thread.start()
 
     def put(self, block: Float32Array) -> None:
-        """Hand over the next samples; returns at once, so that an audio callback may call it."""
-        self._queue.put(block)
+        """Hand over the next samples; returns at once, so that an audio callback may call it.
+
+        Where the disk is many seconds behind it waits, so that memory stays bounded; the sound card then tells the gap.
+        """
+        try:
+            self._queue.put(block, timeout=DISK_TIMEOUT_S)
+        except queue.Full:
+            self.error = self.error or TimeoutError(errno.ETIMEDOUT, "the disk takes no more audio")
 
     def close(self) -> None:
         """Write what is still waiting and close the file; a write error is left in `error`."""
-        self._queue.put(None)
+        self._closing.set()
+        if self._thread.is_alive():
+            self._queue.put(None)
         self._thread.join()
         self.meter.finish()
         try:
-            self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
         except OSError as error:
@@ -189,23 +209,50 @@ class TakeWriter:
 
     def _run(self) -> None:
         try:
-            while (block := self._queue.get()) is not None:
-                self._append(block)
+            while (blocks := self._waiting()) is not None:
+                self._append(np.concatenate(blocks))
+                self._closing.wait(WRITE_EVERY_S)
         except OSError as error:
             self.error = error
+            self._throw_away()
+
+    def _waiting(self) -> list[Float32Array] | None:
+        """All blocks that wait, at least one; None at the end."""
+        blocks: list[Float32Array] = []
+        block = self._queue.get()
+        while block is not None:
+            blocks.append(block)
+            if len(blocks) >= MAX_BLOCKS_AT_ONCE or self._queue.empty():
+                return blocks
+            block = self._queue.get()
+        if blocks:
+            # the end comes again behind what still waits
+            self._queue.put(None)
+            return blocks
+        return None
+
+    def _throw_away(self) -> None:
+        """Keep taking blocks that cannot be written, so that nobody waits."""
+        while self._queue.get() is not None:
+            continue
 
     def _append(self, block: Float32Array) -> None:
-        self._file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
-        self._file.flush()
-        self.meter.feed(block)
-        self._file.seek(0)
-        self._file.write(self._header())
-        self._file.flush()
-        self._file.seek(0, os.SEEK_END)
+        """Write samples and what the header says of them; where the disk is full, as many as it takes."""
+        data = memoryview(np.ascontiguousarray(block, dtype="<f4").tobytes())
+        frame_bytes = _SAMPLE_BYTES * self._n_channels
+        done = 0
+        try:
+            while done < len(data):
+                done += self._file.write(data[done:])
+        finally:
+            self.meter.feed(block[: done // frame_bytes])
+            self._file.seek(0)
+            self._file.write(self._header())
+            self._file.seek(0, os.SEEK_END)
 
     def _header(self) -> bytes:
         return wav_header(
-            sample_rate=self._sample_rate,
+            sample_rate=self.sample_rate,
             n_channels=self._n_channels,
             n_samples=self.meter.n_samples,
             rf64=self._rf64,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tapemeasure.devices.captures import TakeFiles, find_takes
 from tapemeasure.errors import AudioFileError, MismatchError, TapeMeasureError, UsageError
-from tapemeasure.io import write_audio
+from tapemeasure.io import sha256_of_file, write_audio, write_json
 
 
 def _audio(path: Path, *, sample_rate: int = 44100) -> Path:
@@ -29,6 +29,23 @@ def test_a_pair_is_one_take_with_all_its_files(tmp_path: Path) -> None:
     assert find_takes(tmp_path) == [
         TakeFiles(name="io_1", input=source, output=output, split=None, timeline=timeline, sidecar=sidecar)
     ]
+
+
+def test_a_sidecar_that_tells_of_other_files_is_refused(tmp_path: Path) -> None:
+    source, output = _pair(tmp_path, "io_1")
+    hashes = {"sha256_input": sha256_of_file(source), "sha256_output": sha256_of_file(output)}
+    write_json(tmp_path / "io_1.json", hashes)
+    assert len(find_takes(tmp_path)) == 1
+    write_audio(output, np.ones((100, 2)), sample_rate=44100)
+    with pytest.raises(MismatchError, match=r"io_1\.json does not belong to .*io_1_output\.wav .the hash differs"):
+        find_takes(tmp_path)
+
+
+def test_takes_that_are_not_good_are_left_out(tmp_path: Path) -> None:
+    _pair(tmp_path, "good")
+    for mark in ("partial", "xruns", "failed", "print"):
+        _audio(tmp_path / f"bad_output.{mark}.wav")
+    assert [take.name for take in find_takes(tmp_path)] == ["good"]
 
 
 def test_files_that_are_not_there_are_none(tmp_path: Path) -> None:

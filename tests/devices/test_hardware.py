@@ -354,7 +354,8 @@ def test_a_take_that_ended_early_is_partial(library: FakePortAudio, stimulus: np
     take = _take(library, stimulus, tmp_path)
     assert take.paths.mark == ".partial"
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in take.paths.all} - {
-        "one_input.partial.json"
+        "one_input.partial.json",
+        "one_raw.partial.wav",
     }
 
 
