@@ -12,7 +12,7 @@ import pytest
 from tapemeasure import plotting
 from tapemeasure.errors import OutputError, UsageError
 from tapemeasure.plotting import Curve, speed_spectrum
-from tapemeasure.trajectory import DelayTrajectory
+from tapemeasure.trajectory import DelayStep, DelayTrajectory, steps_until
 
 RATE_HZ = 100.0
 FREQUENCY_HZ = np.geomspace(20.0, 20000.0, 60)
@@ -119,6 +119,24 @@ def test_a_lost_pilot_is_shaded_and_named(tmp_path):
     plotting.plot_trajectory(trajectory(), tmp_path / "whole.svg")
     assert "no evidence" in (tmp_path / "lost.svg").read_text(encoding="utf-8")
     assert "no evidence" not in (tmp_path / "whole.svg").read_text(encoding="utf-8")
+
+
+def test_lost_samples_are_marked_and_named(tmp_path):
+    whole = trajectory()
+    plotting.plot_trajectory(whole, tmp_path / "told.svg", lost_samples_s=[3.0])
+    stepped = DelayTrajectory(0.0, RATE_HZ, whole.delay_s, whole.sigma_s, whole.valid, (DelayStep(3.0, 1e-5),))
+    plotting.plot_trajectory(stepped, tmp_path / "held.svg")
+    plotting.plot_trajectory(whole, tmp_path / "none.svg")
+    for name, marked in (("told", True), ("held", True), ("none", False)):
+        assert ("lost sample" in (tmp_path / f"{name}.svg").read_text(encoding="utf-8")) is marked
+
+
+def test_a_step_is_no_line_of_the_speed(tmp_path):
+    whole = trajectory(n_points=6000)
+    steps = (DelayStep(20.0, 1e-3),)
+    jump = steps_until(steps, whole.time_s)
+    stepped = DelayTrajectory(0.0, RATE_HZ, whole.delay_s + jump, whole.sigma_s, whole.valid, steps)
+    np.testing.assert_allclose(speed_spectrum(stepped)[1], speed_spectrum(whole)[1], rtol=1e-6, atol=1e-9)
 
 
 def test_the_mean_delay_counts_valid_points_only(tmp_path):

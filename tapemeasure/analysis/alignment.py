@@ -1,16 +1,18 @@
 """What aligning was worth: lag, correlation and error-to-signal ratio between input and output, before and after."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from tapemeasure.arrays import FloatArray
-from tapemeasure.dsp.correlation import correlation_coefficient, frame_lags
+from tapemeasure.dsp.correlation import frame_lags
 
 FRAME_S = 0.0464
 HOP_S = 0.01
 REACH_S = 1e-3
+PART_S = 30.0
 GOOD_CORRELATION = 0.3
 
 
@@ -64,26 +66,75 @@ def alignment_quality(
     The lag is the peak of the generalised cross-correlation of frames of 46 ms, good to 3..10 us itself: it judges a
     gross misalignment, not the last microsecond.
     """
-    n_before = min(len(stimulus), len(output))
-    n = min(len(stimulus), len(aligned))
-    before = correlation_coefficient(stimulus[:n_before], output[:n_before])
-    after = correlation_coefficient(stimulus[:n], aligned[:n])
-    sign = -1.0 if after < 0.0 else 1.0
-    lag, height = frame_lags(
-        stimulus[:n],
-        sign * aligned[:n],
-        length=round(FRAME_S * sample_rate / 2) * 2,
-        hop=max(1, round(HOP_S * sample_rate)),
-        max_lag_samples=max(2, round(REACH_S * sample_rate)),
+    step = round(PART_S * sample_rate)
+    parts = (
+        (stimulus[n : n + step], output[n : n + step], aligned[n : n + step])
+        for n in range(0, max(len(stimulus), 1), step)
     )
-    good = height > GOOD_CORRELATION
-    lag_us = 1e6 * lag[good] / sample_rate
+    return alignment_quality_of_parts(parts, sample_rate=sample_rate)
+
+
+def alignment_quality_of_parts(
+    parts: Iterable[tuple[FloatArray, FloatArray, FloatArray]], *, sample_rate: float
+) -> AlignmentQuality:
+    """`alignment_quality` of signals that come part by part, for what does not fit into memory.
+
+    Parameters
+    ----------
+    parts : iterable of (stimulus, output, aligned)
+        The same moments of the three, each of shape (any,); what a shorter one lacks is not compared. Frames do not
+        reach over the border between two parts: some seconds each, at least.
+    sample_rate : float
+        Hz.
+    """
+    before, after = _Correlation(), _Correlation()
+    lags, heights = [np.zeros(0)], [np.zeros(0)]
+    for stimulus, output, aligned in parts:
+        before.add(stimulus, output)
+        correlation = after.add(stimulus, aligned)
+        n = min(len(stimulus), len(aligned))
+        if n == 0:
+            continue
+        lag, height = frame_lags(
+            stimulus[:n],
+            aligned[:n] if correlation >= 0.0 else -aligned[:n],
+            length=round(FRAME_S * sample_rate / 2) * 2,
+            hop=max(1, round(HOP_S * sample_rate)),
+            max_lag_samples=max(2, round(REACH_S * sample_rate)),
+        )
+        lags.append(lag)
+        heights.append(height)
+    good = np.concatenate(heights) > GOOD_CORRELATION
+    lag_us = 1e6 * np.concatenate(lags)[good] / sample_rate
     return AlignmentQuality(
-        correlation_before=before,
-        correlation_after=after,
-        esr_before=1.0 - before**2,
-        esr_after=1.0 - after**2,
+        correlation_before=before.value(),
+        correlation_after=after.value(),
+        esr_before=1.0 - before.value() ** 2,
+        esr_after=1.0 - after.value() ** 2,
         residual_lag_rms_us=float(np.std(lag_us)) if good.any() else None,
         residual_lag_mean_us=float(np.mean(lag_us)) if good.any() else None,
-        compared_pct=100.0 * float(np.mean(good)),
+        compared_pct=100.0 * float(np.mean(good)) if good.size else 0.0,
     )
+
+
+class _Correlation:
+    """Normalised correlation of two signals at lag zero, summed up part by part."""
+
+    def __init__(self) -> None:
+        self.sums = np.zeros(3)
+
+    def add(self, a: FloatArray, b: FloatArray) -> float:
+        """Take in the next part; gives the correlation of this part alone."""
+        n = min(len(a), len(b))
+        sums = np.array([np.dot(a[:n], b[:n]), np.dot(a[:n], a[:n]), np.dot(b[:n], b[:n])])
+        self.sums += sums
+        return self._of(sums)
+
+    def value(self) -> float:
+        """Correlation of all parts, -1..1; 0 if either signal is silent."""
+        return self._of(self.sums)
+
+    @staticmethod
+    def _of(sums: FloatArray) -> float:
+        scale = float(np.sqrt(sums[1] * sums[2]))
+        return float(np.clip(sums[0] / scale, -1.0, 1.0)) if scale > 0.0 else 0.0

@@ -1,20 +1,52 @@
-"""What the commands on a pair of files share: reading input and output, getting the delay between them."""
+"""What the commands on a pair of files share: opening input and output, getting the delay between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tapemeasure.arrays import FloatArray
+from tapemeasure.audio_stream import AudioSource, open_audio
 from tapemeasure.cli.common import progress_bar, warn
-from tapemeasure.errors import SignalError
+from tapemeasure.errors import MismatchError, SignalError
 from tapemeasure.signals.timeline import Pilot
 from tapemeasure.trajectory import DelayTrajectory, load_trajectory
+
+if TYPE_CHECKING:
+    from tapemeasure.delay.track import TrackResult
 
 
 def require_channel(samples: FloatArray, channel: int, *, path: Path | str) -> None:
     """Raise SignalError if a file does not have a channel (counted from 1)."""
-    if channel > samples.shape[1]:
-        raise SignalError(f"{path} has {samples.shape[1]} channel(s), channel {channel} was asked for; choose another")
+    _require(samples.shape[1], channel, path)
+
+
+def _require(n_channels: int, channel: int, path: Path | str) -> None:
+    if channel > n_channels:
+        raise SignalError(f"{path} has {n_channels} channel(s), channel {channel} was asked for; choose another")
+
+
+def open_pair(input_path: Path, output_path: Path, *, channel: int) -> tuple[AudioSource, AudioSource]:
+    """Input and output of a take, ready to be read by parts.
+
+    Raises
+    ------
+    MismatchError
+        If their sample rates differ; SignalError if one has no such channel (from 1); else as `open_audio`.
+    """
+    stimulus, output = open_audio(input_path), open_audio(output_path)
+    require_rate(output, like=stimulus)
+    for source in (stimulus, output):
+        _require(source.n_channels, channel, source.path)
+    return stimulus, output
+
+
+def require_rate(source: AudioSource, *, like: AudioSource) -> None:
+    """Raise MismatchError if two files have different sample rates."""
+    if source.sample_rate != like.sample_rate:
+        raise MismatchError(
+            f"{source.path} is {source.sample_rate} Hz, {like.path} is {like.sample_rate} Hz; resample one of them"
+        )
 
 
 @dataclass(frozen=True)
@@ -33,6 +65,23 @@ class PairDelay:
             "inverted_polarity": self.inverted_polarity,
             "delay_warnings": list(self.warnings),
         }
+
+
+def load_delays(paths: Sequence[Path | str]) -> PairDelay:
+    """Delay that ``track`` saved; of several files that of one copy after the other, from input to output."""
+    from tapemeasure.delay.compose import compose_delays
+
+    trajectory = load_trajectory(paths[0])
+    for path in paths[1:]:
+        trajectory = compose_delays(trajectory, load_trajectory(path))
+    return PairDelay(trajectory, "file", None, ())
+
+
+def tracked_delay(result: "TrackResult") -> PairDelay:
+    """Delay that was tracked now; the tracker's warnings go to stderr."""
+    for text in result.warnings:
+        warn(text)
+    return PairDelay(result.trajectory, result.method, result.inverted_polarity, result.warnings)
 
 
 def pair_trajectory(
@@ -62,7 +111,7 @@ def pair_trajectory(
         Pilot of the input's timeline.
     """
     if trajectory_file is not None:
-        return PairDelay(load_trajectory(trajectory_file), "file", None, ())
+        return load_delays([trajectory_file])
     from tapemeasure.delay.track import track_delay
 
     with progress_bar(label) as progress:
@@ -75,6 +124,4 @@ def pair_trajectory(
             known_pilot=known_pilot,
             progress=progress,
         )
-    for text in result.warnings:
-        warn(text)
-    return PairDelay(result.trajectory, result.method, result.inverted_polarity, result.warnings)
+    return tracked_delay(result)

@@ -1,5 +1,6 @@
 """``tapemeasure track``: the delay of an output behind its input."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from tapemeasure.cli.common import (
     progress_bar,
     warn,
 )
-from tapemeasure.cli.pair import require_channel
+from tapemeasure.cli.pair import open_pair
 from tapemeasure.delay.track import PILOTS
-from tapemeasure.io import provenance, read_pair
+from tapemeasure.io import provenance
+
+MAX_EVENTS = 10
 
 
 @click.command(name="track")
@@ -32,6 +35,8 @@ from tapemeasure.io import provenance, read_pair
               help="Channel of the programme, counted from 1.")  # fmt: skip
 @click.option("--pilot", type=click.Choice(PILOTS), default="auto", show_default=True,
               help="Timing reference; none tracks by the programme alone.")  # fmt: skip
+@click.option("--fast", is_flag=True,
+              help="Track the programme ten times faster and a few times less exactly.")  # fmt: skip
 @click.option("--rate", "rate_hz", metavar="HZ", type=FiniteRange(1.0, 2000.0), default=100.0, show_default=True,
               help="Points of the trajectory per second.")  # fmt: skip
 @click.option("--max-delay", "max_delay_s", metavar="S", type=FiniteRange(0.0, 120.0, min_open=True),
@@ -45,6 +50,7 @@ def command(
     plot_file: Path | None,
     channel: int,
     pilot: str,
+    fast: bool,
     rate_hz: float,
     max_delay_s: float,
     as_json: bool,
@@ -60,24 +66,23 @@ def command(
       tapemeasure track input.wav output.wav
       tapemeasure track input.wav output.wav -o delay.csv --plot delay.png
       tapemeasure track input.wav output.wav --channel 2 --pilot none --json
+      tapemeasure track hour_in.wav hour_out.wav --fast -o delay.npz
     """
     check_output(trajectory_file, endings=TRAJECTORY_ENDINGS, force=force)
     check_output(plot_file, endings=PICTURE_ENDINGS, force=force)
-    stimulus, output, sample_rate = read_pair(input_file, output_file)
-    for path, samples in ((input_file, stimulus), (output_file, output)):
-        require_channel(samples, channel, path=path)
+    stimulus, output = open_pair(input_file, output_file, channel=channel)
     from tapemeasure.analysis.delay_statistics import delay_statistics
-    from tapemeasure.delay.track import track_delay, track_summary
+    from tapemeasure.delay.track import track_sources, track_summary
 
-    with progress_bar("track") as progress:
-        result = track_delay(
+    with progress_bar("track", audio_s=output.n_samples / output.sample_rate) as progress:
+        result = track_sources(
             stimulus,
             output,
-            sample_rate=sample_rate,
             pilot=pilot,
             programme_channel=channel - 1,
             rate_hz=rate_hz,
             max_delay_s=max_delay_s,
+            fast=fast,
             progress=progress,
         )
     for text in result.warnings:
@@ -87,30 +92,57 @@ def command(
     if plot_file is not None:
         from tapemeasure.plotting import plot_trajectory
 
-        plot_trajectory(result.trajectory, plot_file, title=output_file.name, force=force)
+        plot_trajectory(
+            result.trajectory,
+            plot_file,
+            title=output_file.name,
+            lost_samples_s=[event.time_s for event in result.lost_samples],
+            force=force,
+        )
     summary = track_summary(result, delay_statistics(result.trajectory))
     summary["provenance"] = provenance(inputs={"input": input_file, "output": output_file})
     print_result(summary, as_json=as_json, rows=_rows(summary))
 
 
 def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    def number(key: str, scale: float, unit: str, digits: int) -> str:
-        value = summary[key]
-        return "not measurable" if value is None else f"{scale * value:.{digits}f} {unit}"
+    def number(key: str, scale: float, unit: str, digits: int, sigma_key: str = "") -> str:
+        value, sigma = summary[key], summary.get(sigma_key)
+        if value is None:
+            return "not measurable"
+        spread = "" if sigma is None else f" +- {scale * sigma:.{digits}f}"
+        return f"{scale * value:.{digits}f}{spread} {unit}"
 
     rows = [
-        ("method", str(summary["method"])),
+        ("method", f"{summary['method']} ({summary['reason']})"),
         ("mean delay", number("mean_delay_s", 1e3, "ms", 4)),
-        ("delay std", number("delay_std_s", 1e6, "us", 2)),
-        ("delay peak to peak", number("delay_peak_to_peak_s", 1e6, "us", 1)),
-        ("drift", number("drift_ppm", 1.0, "ppm", 2)),
-        ("speed deviation rms", number("speed_deviation_rms_pct", 1.0, "%", 4)),
+        ("delay std", number("delay_std_s", 1e6, "us", 2, "delay_std_sigma_s")),
+        ("delay peak to peak", number("delay_peak_to_peak_s", 1e6, "us", 1, "delay_peak_to_peak_sigma_s")),
+        ("drift", number("drift_ppm", 1.0, "ppm", 2, "drift_sigma_ppm")),
+        ("speed deviation rms", number("speed_deviation_rms_pct", 1.0, "%", 4, "speed_deviation_sigma_pct")),
         ("uncertainty, median", number("median_sigma_s", 1e6, "us", 3)),
-        ("valid", number("valid_pct", 1.0, "%", 1)),
+        ("valid", f"{number('valid_pct', 1.0, '%', 1)}, longest gap {summary['longest_gap_s']:.2f} s"),
     ]
     if summary["pulses_expected"] is not None:
         rows.append(("pulses", f"{summary['pulses_found']} of {summary['pulses_expected']} found"))
     if summary["match"] is not None:
         rows.append(("match of the programme", f"{summary['match']:.2f}"))
     rows.append(("polarity", "inverted" if summary["inverted_polarity"] else "not inverted"))
+    rows += _events("lost samples", summary["lost_samples"], _lost_sample)
+    rows += _events("dropouts", summary["dropouts"], _dropout)
     return rows
+
+
+def _events(label: str, events: list[dict[str, Any]], text: Callable[[dict[str, Any]], str]) -> list[tuple[str, str]]:
+    """One row an event, the first ten; none where there is none."""
+    more = [("", f"and {len(events) - MAX_EVENTS} more (--json lists all)")] if len(events) > MAX_EVENTS else []
+    shown = [text(event) for event in events[:MAX_EVENTS]]
+    return [(label if n == 0 else "", line) for n, line in enumerate(shown)] + more
+
+
+def _lost_sample(event: dict[str, Any]) -> str:
+    what = "lost" if event["samples"] < 0 else "doubled"
+    return f"{abs(event['samples'])} {what} at {event['time_s']:.4f} s"
+
+
+def _dropout(event: dict[str, Any]) -> str:
+    return f"{event['depth_db']:.1f} dB at {event['start_s']:.3f} s for {1e3 * event['length_s']:.1f} ms"

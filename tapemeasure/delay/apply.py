@@ -1,17 +1,22 @@
-"""Applying a delay trajectory to a signal, and undoing it: windowed sinc at the warped positions."""
+"""Applying a delay trajectory to a signal, and undoing it: windowed sinc at the warped positions, block by block."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
-from tapemeasure.arrays import FloatArray
+from tapemeasure.arrays import FloatArray, as_channels
+from tapemeasure.delay.invert import arrival_time, require_forward
 from tapemeasure.dsp.fractional import read_at
-from tapemeasure.errors import SignalError
 from tapemeasure.trajectory import DelayTrajectory
 
-BLOCK_SAMPLES = 1 << 20
-MAX_ITERATIONS = 50
-CONVERGED_SAMPLES = 1e-6
+PART_SAMPLES = 1 << 16
+PARTS = 4
+BLOCK_SAMPLES = PARTS * PART_SAMPLES
+
+Positions = Callable[[int, int], FloatArray]
+"""Positions in the source, in samples, of the result's samples from the first to before the last."""
 
 
 def apply_delay(
@@ -44,18 +49,15 @@ def apply_delay(
     Raises
     ------
     SignalError
-        If the delay changes by 100 % of speed or more.
+        If the delay grows by 1 s per second or more.
     ParameterError
         If `half_taps` is out of range.
     """
-    _require_forward(trajectory)
     length = len(samples) if length_samples is None else length_samples
-
-    def positions(first: int, last: int) -> FloatArray:
-        time = np.arange(first, last) / sample_rate
-        return np.asarray((time - trajectory.at(time)) * sample_rate, dtype=np.float64)
-
-    return _read_blocks(samples, length, half_taps, positions)
+    blocks = apply_blocks(
+        [as_channels(samples)], trajectory, sample_rate=sample_rate, length_samples=length, half_taps=half_taps
+    )
+    return _gathered(blocks, length, samples)
 
 
 def undo_delay(
@@ -83,21 +85,60 @@ def undo_delay(
     Raises
     ------
     SignalError
-        If the delay changes by 100 % of speed or more, so that time would stand still.
+        If the delay grows by 1 s per second or more, so that time would stand still.
     ParameterError
         If `half_taps` is out of range.
 
     Notes
     -----
-    The inverse map is solved by Newton's method to 1e-6 samples, not interpolated. With 32 half taps a delay that was
-    applied and undone leaves an error below -80 dB up to 0.4 of the sample rate.
+    The inverse map is solved for every sample, not interpolated. With 32 half taps a delay that was applied and undone
+    leaves an error below -80 dB up to 0.4 of the sample rate.
     """
-    _require_forward(trajectory)
+    blocks = undo_blocks(
+        [as_channels(output)], trajectory, sample_rate=sample_rate, length_samples=length_samples, half_taps=half_taps
+    )
+    return _gathered(blocks, length_samples, output)
+
+
+def apply_blocks(
+    blocks: Iterable[FloatArray],
+    trajectory: DelayTrajectory,
+    *,
+    sample_rate: float,
+    length_samples: int,
+    half_taps: int = 32,
+    threads: int = 1,
+) -> Iterator[FloatArray]:
+    """`apply_delay` of a signal that comes in blocks, (any, n_channels), in constant memory.
+
+    Yields the result in blocks of another size; equal samples give equal bits, however they were cut, and with any
+    number of `threads`.
+    """
+    require_forward(trajectory)
 
     def positions(first: int, last: int) -> FloatArray:
-        return invert_time(np.arange(first, last) / sample_rate, trajectory, sample_rate=sample_rate) * sample_rate
+        time = np.arange(first, last) / sample_rate
+        return np.asarray((time - trajectory.at(time)) * sample_rate, dtype=np.float64)
 
-    return _read_blocks(output, length_samples, half_taps, positions)
+    return _read_blocks(blocks, positions, length_samples, _back_samples(trajectory, sample_rate), half_taps, threads)
+
+
+def undo_blocks(
+    blocks: Iterable[FloatArray],
+    trajectory: DelayTrajectory,
+    *,
+    sample_rate: float,
+    length_samples: int,
+    half_taps: int = 32,
+    threads: int = 1,
+) -> Iterator[FloatArray]:
+    """`undo_delay` of a signal that comes in blocks, as `apply_blocks` does it."""
+    require_forward(trajectory)
+
+    def positions(first: int, last: int) -> FloatArray:
+        return arrival_time(np.arange(first, last) / sample_rate, trajectory) * sample_rate
+
+    return _read_blocks(blocks, positions, length_samples, 0, half_taps, threads)
 
 
 def covered_samples(
@@ -125,50 +166,55 @@ def covered_samples(
     return int(np.clip(np.floor(left_s * sample_rate + 1e-6), 0, length_samples))
 
 
-def invert_time(input_time_s: FloatArray, trajectory: DelayTrajectory, *, sample_rate: float) -> FloatArray:
-    """Output time at which the input's moments come out: the t of ``t - d(t) = input_time_s``, seconds.
-
-    Notes
-    -----
-    Starts from the trajectory's own points and repeats ``t += (u - (t - d(t))) / (1 - d'(t))``.
-    """
-    grid, delay = trajectory.time_s, trajectory.delay_s
-    leaving = grid - delay
-    # outside the trajectory the delay is held
-    time = np.interp(input_time_s, leaving, grid)
-    time = np.where(input_time_s < leaving[0], input_time_s + delay[0], time)
-    time = np.where(input_time_s > leaving[-1], input_time_s + delay[-1], time)
-    rate = np.interp(time, grid, 1.0 + trajectory.speed_deviation())
-    rate = np.where((time < grid[0]) | (time > grid[-1]), 1.0, rate)
-    for _ in range(MAX_ITERATIONS):
-        error = input_time_s - (time - trajectory.at(time))
-        if np.abs(error).max(initial=0.0) * sample_rate < CONVERGED_SAMPLES:
-            break
-        time = time + error / rate
-    return time
+def _back_samples(trajectory: DelayTrajectory, sample_rate: float) -> int:
+    """How far the steps of a delay may lead back in the input, samples."""
+    return int(np.ceil(sum(abs(step.delay_s) for step in trajectory.steps) * sample_rate))
 
 
-def _require_forward(trajectory: DelayTrajectory) -> None:
-    step = np.diff(trajectory.delay_s)
-    if len(step) and step.max() * trajectory.rate_hz >= 1.0:
-        at = trajectory.time_s[int(np.argmax(step))]
-        raise SignalError(
-            f"delay trajectory: at {at:.3f} s the delay grows by {step.max() * trajectory.rate_hz:.2f} s per second; "
-            "below 1 is needed for time to run forward; check the trajectory"
-        )
+def _gathered(blocks: Iterator[FloatArray], length: int, like: FloatArray) -> FloatArray:
+    result = np.zeros((length, as_channels(like).shape[1]))
+    first = 0
+    for block in blocks:
+        result[first : first + len(block)] = block
+        first += len(block)
+    return result[:, 0] if like.ndim == 1 else result
 
 
 def _read_blocks(
-    samples: FloatArray, length: int, half_taps: int, positions: Callable[[int, int], FloatArray]
-) -> FloatArray:
-    """Read block by block, so that the positions of a long file never stand in memory all at once."""
-    result = np.zeros((length, *samples.shape[1:]))
-    for first in range(0, length, BLOCK_SAMPLES):
-        last = min(length, first + BLOCK_SAMPLES)
-        where = positions(first, last)
-        # only the samples that this block can reach
-        low = int(np.clip(np.floor(where.min()) - half_taps - 1, 0, len(samples)))
-        high = int(np.clip(np.ceil(where.max()) + half_taps + 2, low, len(samples)))
-        if high > low:
-            result[first:last] = read_at(samples[low:high], where - low, half_taps=half_taps)
-    return result
+    blocks: Iterable[FloatArray], positions: Positions, length: int, back: int, half_taps: int, threads: int
+) -> Iterator[FloatArray]:
+    """Read at positions that rise (but for `back` samples), holding of the source only what a block needs."""
+    source = iter(blocks)
+    held = next(source, np.zeros((0, 1)))
+    start = 0
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for first in range(0, length, BLOCK_SAMPLES):
+            # parts of one size whatever the threads, so that the solver starts at the same moments
+            parts = [(n, min(n + PART_SAMPLES, length)) for n in range(first, length, PART_SAMPLES)][:PARTS]
+            where = list(pool.map(lambda ends: positions(*ends), parts))
+            low = int(np.floor(min(part.min() for part in where))) - half_taps - back - 2
+            high = int(np.ceil(max(part.max() for part in where))) + half_taps + 2
+            held, start = _held(source, held, start, low, high)
+            yield np.concatenate(list(pool.map(partial(_read, held, start, half_taps), where)))
+
+
+def _read(held: FloatArray, start: int, half_taps: int, where: FloatArray) -> FloatArray:
+    """Read at positions of the whole signal in the part of it that begins at the sample `start`."""
+    near = half_taps + 2
+    low = int(np.clip(np.floor(where.min()) - near - start, 0, len(held)))
+    high = int(np.clip(np.ceil(where.max()) + near - start, low, len(held)))
+    return read_at(held[low:high], where - (start + low), half_taps=half_taps)
+
+
+def _held(source: Iterator[FloatArray], held: FloatArray, start: int, low: int, high: int) -> tuple[FloatArray, int]:
+    """Drop what lies before `low`, and take blocks from the source until `high` is reached."""
+    parts = [held]
+    end = start + len(held)
+    while end < high and (block := next(source, None)) is not None:
+        parts.append(block)
+        end += len(block)
+        while len(parts) > 1 and start + len(parts[0]) <= low:
+            start += len(parts.pop(0))
+    joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    unneeded = min(max(low - start, 0), len(joined))
+    return joined[unneeded:], start + unneeded

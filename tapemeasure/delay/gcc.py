@@ -73,7 +73,7 @@ def track_frames(
     frames of 46 ms in which the input is warped by what the pass before found, each smoothed by a running median.
     Expected accuracy: 2..5 us rms on music.
     """
-    delay = _coarse_path(stimulus, output, sample_rate=sample_rate, bulk=bulk)
+    delay = coarse_path(stimulus, output, sample_rate=sample_rate, bulk=bulk)
     progress(0.2)
     hop = max(1, round(HOP_S * sample_rate))
     length = round(FINE_FRAME_S * sample_rate / 2) * 2
@@ -90,7 +90,7 @@ def track_frames(
     return FrameDelays(hop_samples=hop, delay_s=guide, quality=quality, loud=loud)
 
 
-def _coarse_path(stimulus: FloatArray, output: FloatArray, *, sample_rate: float, bulk: BulkDelay) -> FloatArray:
+def coarse_path(stimulus: FloatArray, output: FloatArray, *, sample_rate: float, bulk: BulkDelay) -> FloatArray:
     """Delay every 25 ms, seconds, by the best continuous path through the correlations."""
     factor = max(1, int(sample_rate // SEARCH_RATE_HZ))
     rate = sample_rate / factor
@@ -120,23 +120,10 @@ def _coarse_path(stimulus: FloatArray, output: FloatArray, *, sample_rate: float
 
 def best_path(reward: FloatArray, *, max_step: int) -> IntArray:
     """Columns, one a row, that collect the most reward while moving by at most `max_step` columns a row (Viterbi)."""
-    n_rows, n_columns = reward.shape
-    total = reward[0].copy()
-    origin = np.zeros((n_rows, n_columns), dtype=np.int16)
-    moves = np.arange(-max_step, max_step + 1)
+    from tapemeasure.delay.kernels import best_columns
+
     # through silence and pure tones, which fit at every period, the path stands still
-    cost = MOVE_COST * np.abs(moves)
-    for row in range(1, n_rows):
-        padded = np.pad(total, max_step, constant_values=-np.inf)
-        options = np.stack([padded[max_step + m : max_step + m + n_columns] for m in moves]) - cost[:, np.newaxis]
-        choice = np.argmax(options, axis=0)
-        origin[row] = moves[choice]
-        total = options[choice, np.arange(n_columns)] + reward[row]
-    path = np.empty(n_rows, dtype=np.int64)
-    path[-1] = int(np.argmax(total))
-    for row in range(n_rows - 1, 0, -1):
-        path[row - 1] = path[row] + origin[row, path[row]]
-    return path
+    return np.asarray(best_columns(np.ascontiguousarray(reward), max_step, MOVE_COST), dtype=np.int64)
 
 
 def _peaks(

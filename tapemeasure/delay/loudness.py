@@ -60,22 +60,38 @@ def match_periods(
 
     Notes
     -----
-    Loudness in steps of 1 ms, its rises over 4 ms about their local mean, divided by their local size; the input's are
-    put on the output's time axis by the pilot's delay, and correlated with the output's at all whole periods.
+    Loudness in steps of 1 ms, its rises over 4 ms about their local mean, divided by their local size; the output's
+    are put on the input's time axis by the pilot's delay, and correlated with the input's at all whole periods by one
+    Fourier transform: time and memory grow with the length alone.
     """
+    from scipy.signal import correlate
+
     played, heard = _rises(stimulus, sample_rate), _rises(output, sample_rate)
     grid_s = (np.arange(len(heard)) + 0.5) * STEP_S
-    delay = np.interp(grid_s, time_s, delay_s)
-    most = int(np.ceil((max_delay_s + float(np.abs(delay).max(initial=0.0))) / period_s))
+    left_s = grid_s - np.interp(grid_s, time_s, delay_s)
+    most = int(np.ceil((max_delay_s + float(np.abs(delay_s).max(initial=0.0))) / period_s))
+    # the input's time that the output's goes back to, in equal steps from a whole one on
+    first = int(np.floor(left_s[0] / STEP_S)) if len(left_s) else 0
+    n_moved = int(np.ceil(left_s[-1] / STEP_S)) - first + 1 if len(left_s) else 1
+    axis_s = (np.arange(n_moved) + first + 0.5) * STEP_S
+    moved = np.interp(axis_s, left_s, heard, left=0.0, right=0.0) if len(left_s) else np.zeros(1)
+    together = correlate(moved, played, mode="full", method="fft")
+    lag_s = (np.arange(len(together)) - (len(played) - 1) + first) * STEP_S
     periods = np.arange(-most, most + 1)
-    played_s = (np.arange(len(played)) + 0.5) * STEP_S
-    scores = np.empty(len(periods))
-    for place, count in enumerate(periods):
-        late = np.interp(grid_s - delay - count * period_s, played_s, played, left=0.0, right=0.0)
-        scores[place] = _correlation(late, heard)
+    wanted_s: FloatArray = periods.astype(np.float64) * period_s
+    products = np.interp(wanted_s, lag_s, together, left=0.0, right=0.0)
+    scores = products / np.maximum(_sizes(played, wanted_s - first * STEP_S, n_moved) * np.linalg.norm(moved), 1e-300)
     best = int(np.argmax(scores))
     match, second = float(scores[best]), float(np.delete(scores, best).max(initial=0.0))
     return PeriodMatch(int(periods[best]), match, match > max(MIN_MATCH, MIN_LEAD * second))
+
+
+def _sizes(played: FloatArray, lag_s: FloatArray, n_moved: int) -> FloatArray:
+    """Norm of that part of the input which lies under the output at every lag."""
+    energy = np.concatenate([[0.0], np.cumsum(played**2)])
+    shift = np.round(lag_s / STEP_S).astype(np.int64)
+    first, stop = np.clip(-shift, 0, len(played)), np.clip(n_moved - shift, 0, len(played))
+    return np.asarray(np.sqrt(np.maximum(energy[stop] - energy[first], 0.0)), dtype=np.float64)
 
 
 def _rises(samples: FloatArray, sample_rate: float) -> FloatArray:
@@ -91,8 +107,3 @@ def _rises(samples: FloatArray, sample_rate: float) -> FloatArray:
     rise -= uniform_filter1d(rise, MEAN_STEPS)
     # 1 dB rms keeps the ripple of hiss small
     return np.asarray(rise / np.sqrt(uniform_filter1d(rise**2, SCALE_STEPS) + 1.0), dtype=np.float64)
-
-
-def _correlation(one: FloatArray, other: FloatArray) -> float:
-    scale = float(np.sqrt(np.sum(one**2) * np.sum(other**2)))
-    return float(np.sum(one * other)) / scale if scale > 0.0 else 0.0

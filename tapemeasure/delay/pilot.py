@@ -1,23 +1,33 @@
 """Which timing reference a stimulus carries, and on which channel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tapemeasure.arrays import FloatArray
 from tapemeasure.delay.checks import check_channel, is_silent
+from tapemeasure.delay.inband import find_inband_tone
 from tapemeasure.delay.pulses import PulseTrain, find_pulse_train
-from tapemeasure.delay.tone import Tone, find_inband_tone, find_tone
+from tapemeasure.delay.tone import Tone, find_tones
 from tapemeasure.errors import SignalError
 from tapemeasure.signals.timeline import Pilot
 
 
 @dataclass(frozen=True)
 class FoundPilot:
-    """A pilot of the input: its channel (None inside the programme) and one of train, tone, in-band frequency."""
+    """A pilot of the input: its channel (None inside the programme) and one of train, tones, in-band frequency.
+
+    `fused` asks for the programme's track: the pilot's delay, moved by the slow difference between the two.
+    """
 
     channel: int | None = None
     train: PulseTrain | None = None
-    tone: Tone | None = None
+    tones: tuple[Tone, ...] = ()
     inband_hz: float | None = None
+    fused: bool = False
+
+    @property
+    def tone(self) -> Tone | None:
+        """The strongest of the tones."""
+        return self.tones[0] if self.tones else None
 
 
 def choose_pilot(
@@ -36,7 +46,7 @@ def choose_pilot(
     ----------
     stimulus, output : ndarray, shape (n_samples, n_channels)
     pilot : str
-        ``auto``, ``none``, ``pulses``, ``tone`` or ``inband``; see `tapemeasure.delay.track.track_delay`.
+        ``auto``, ``none``, ``pulses``, ``tone``, ``inband`` or ``fused``; see `tapemeasure.delay.track.track_delay`.
 
     Raises
     ------
@@ -60,6 +70,8 @@ def choose_pilot(
     found = None
     for channel in channels:
         found = found or _on_channel(stimulus[:, channel], channel, pilot=pilot, sample_rate=sample_rate)
+    if pilot == "fused" and found is not None:
+        found = replace(found, fused=True)
     if found is None:
         if pilot == "auto":
             return None, ()
@@ -75,14 +87,14 @@ def choose_pilot(
 
 
 def _on_channel(samples: FloatArray, channel: int, *, pilot: str, sample_rate: float) -> FoundPilot | None:
-    if pilot in ("auto", "pulses"):
+    if pilot in ("auto", "fused", "pulses"):
         train = find_pulse_train(samples, sample_rate=sample_rate)
         if train is not None:
             return FoundPilot(channel=channel, train=train)
-    if pilot in ("auto", "tone"):
-        tone = find_tone(samples, sample_rate=sample_rate)
-        if tone is not None:
-            return FoundPilot(channel=channel, tone=tone)
+    if pilot in ("auto", "fused", "tone"):
+        tones = find_tones(samples, sample_rate=sample_rate)
+        if tones:
+            return FoundPilot(channel=channel, tones=tones)
     return None
 
 
@@ -98,7 +110,7 @@ def _inband(samples: FloatArray, sample_rate: float, known_pilot: Pilot | None) 
 
 
 def _absent(pilot: str, channels: list[int], n_channels: int) -> str:
-    what = "a train of pulses" if pilot == "pulses" else "a steady tone"
+    what = {"pulses": "a train of pulses", "fused": "a train of pulses and no steady tone"}.get(pilot, "a steady tone")
     if n_channels == 1:
         return (
             f"the input is mono and carries no {what.removeprefix('a ')}; a pilot needs a channel of its own, "

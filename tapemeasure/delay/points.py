@@ -1,60 +1,32 @@
 """Delays of an output at the times that its timing reference gives, before they are put on a grid."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from tapemeasure.arrays import BoolArray, FloatArray, Progress
+from tapemeasure.arrays import FloatArray, Progress, no_progress
+from tapemeasure.delay.delay_points import Guide as Guide
+from tapemeasure.delay.delay_points import Method as Method
+from tapemeasure.delay.delay_points import Points as Points
+from tapemeasure.delay.delay_points import moved_guide, restored
+from tapemeasure.delay.demodulation import follow_tone
+from tapemeasure.delay.fusion import fuse_delays
+from tapemeasure.delay.inband import fused_with_programme, track_inband
+from tapemeasure.delay.lost_samples import LostSamples, repair_output, to_repaired
+from tapemeasure.delay.lost_search import lost_in_inband, lost_in_pulses, lost_in_tone
 from tapemeasure.delay.pilot import FoundPilot
 from tapemeasure.delay.programme import Programme
-from tapemeasure.delay.pulses import PulseTrain, track_pulses
-from tapemeasure.delay.refine import refine_delays
+from tapemeasure.delay.pulses import PulseDelays, PulseTrain, track_pulses
+from tapemeasure.delay.refine import RefinedDelays, refine_delays
 from tapemeasure.delay.resolution import lowpass, on_samples
-from tapemeasure.delay.tone import Tone, ToneDelays, track_inband, track_tone
+from tapemeasure.delay.tone import Tone
+from tapemeasure.delay.tone_delays import ToneDelays, track_tones
 from tapemeasure.errors import NoMatchError
 
-Method = Literal["pulses", "tone", "inband", "correlation"]
-
-
-@dataclass(frozen=True)
-class Points:
-    """Delays at output times.
-
-    Parameters
-    ----------
-    method : str
-        What they were tracked by.
-    time_s : ndarray, shape (n_points,)
-        Output times, rising.
-    delay_s, sigma_s : ndarray, shape (n_points,)
-        Delay and standard uncertainty.
-    valid : ndarray of bool, shape (n_points,)
-        Whether there was evidence.
-    polarity : int
-        1, or -1 if the output is inverted.
-    reach_s : float
-        How far a point speaks for the time beside it.
-    ambiguous_s : float or None
-        The delay is known modulo this only; None where it is known.
-    """
-
-    method: Method
-    time_s: FloatArray
-    delay_s: FloatArray
-    sigma_s: FloatArray
-    valid: BoolArray
-    polarity: int
-    reach_s: float
-    ambiguous_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Guide:
-    """Delays at output times that are good to half a period of the pilot."""
-
-    time_s: FloatArray
-    delay_s: FloatArray
+INBAND_PASSES = 2
+UNKNOWN_S = 50e-6
+"""Uncertainty of the programme's delay where it says nothing and is bridged."""
 
 
 def track_points(
@@ -96,29 +68,80 @@ def track_points(
         If the output holds neither.
     """
     polarity = None if programme is None else programme.polarity
-    if pilot is not None and pilot.channel is not None and pilot.train is not None:
-        return _by_pulses(pilot.train, output[:, pilot.channel], guide, polarity, sample_rate)
-    if pilot is not None and pilot.channel is not None and pilot.tone is not None:
-        return _by_tone(pilot.tone, output[:, pilot.channel], guide, polarity, sample_rate, rate_hz)
+    x = stimulus[:, programme_channel]
+    if pilot is not None and pilot.channel is not None:
+        beside = output[:, pilot.channel]
+        points, lost = (
+            _by_pulses(pilot.train, beside, guide, polarity, sample_rate)
+            if pilot.train is not None
+            else _by_tone(pilot.tones, beside, guide, polarity, sample_rate, rate_hz)
+        )
+        if pilot.fused and programme is not None:
+            y = programme.polarity * output[:, programme_channel]
+            points = _fused(points, lost, x, y, programme, sample_rate, progress)
+        return restored(points, lost, sample_rate)
     if programme is None:
         raise NoMatchError("no matching audio: there is neither a pilot nor a programme; check the channel")
     inband_hz = None if pilot is None else pilot.inband_hz
-    x, y = stimulus[:, programme_channel], programme.polarity * output[:, programme_channel]
+    y = programme.polarity * output[:, programme_channel]
     return _by_programme(x, y, programme, inband_hz, sample_rate, rate_hz, progress)
+
+
+def _fused(
+    points: Points,
+    lost: tuple[LostSamples, ...],
+    stimulus: FloatArray,
+    output: FloatArray,
+    programme: Programme,
+    sample_rate: float,
+    progress: Progress,
+) -> Points:
+    """The pilot's points moved to the programme's track, both on the time of the repaired output."""
+    refined = _refined(stimulus, output, programme, lost, sample_rate, progress)
+    hop_s = refined.hop_samples / sample_rate
+    fused = fuse_delays(
+        points.time_s,
+        points.delay_s,
+        points.sigma_s,
+        points.valid,
+        programme_time_s=np.arange(len(refined.delay_s), dtype=np.float64) * hop_s,
+        programme_delay_s=refined.delay_s,
+        programme_sigma_s=refined.sigma_s,
+        programme_valid=refined.valid,
+    )
+    return replace(points, method="fused", delay_s=fused.delay_s, sigma_s=fused.sigma_s, valid=fused.valid)
+
+
+def _refined(
+    stimulus: FloatArray,
+    output: FloatArray,
+    programme: Programme,
+    lost: tuple[LostSamples, ...],
+    sample_rate: float,
+    progress: Progress,
+) -> RefinedDelays:
+    """Delay by the programme on the time of the repaired output; `output` is the one as it is."""
+    frames = programme.frames
+    time_s = np.arange(len(frames.delay_s)) * frames.hop_samples / sample_rate
+    moved = frames.delay_s + to_repaired(time_s, lost, sample_rate=sample_rate) - time_s
+    whole = repair_output(output, lost, sample_rate=sample_rate)
+    return refine_delays(stimulus, whole, replace(frames, delay_s=moved), sample_rate=sample_rate, progress=progress)
 
 
 def _by_pulses(
     train: PulseTrain, output: FloatArray, guide: Guide | None, polarity: int | None, sample_rate: float
-) -> Points:
-    pulses = track_pulses(
-        train,
-        output,
-        sample_rate=sample_rate,
-        guide_time_s=None if guide is None else guide.time_s,
-        guide_delay_s=None if guide is None else guide.delay_s,
-    )
+) -> tuple[Points, tuple[LostSamples, ...]]:
+    """Points on the time of the repaired output, and what was repaired."""
+
+    def follow(samples: FloatArray, guide: Guide | None) -> PulseDelays:
+        return track_pulses(train, samples, sample_rate=sample_rate, **_guidance(guide))
+
+    pulses = follow(output, guide)
+    lost = lost_in_pulses(train, pulses, sample_rate=sample_rate)
+    if lost:
+        pulses = follow(repair_output(output, lost, sample_rate=sample_rate), moved_guide(guide, lost, sample_rate))
     period_s = train.period_samples / sample_rate
-    return Points(
+    points = Points(
         method="pulses",
         time_s=pulses.time_s,
         delay_s=pulses.delay_s,
@@ -127,20 +150,42 @@ def _by_pulses(
         polarity=pulses.polarity if polarity is None else polarity,
         reach_s=1.01 * period_s,
         ambiguous_s=period_s if pulses.ambiguous else None,
+        dropouts=pulses.dropouts,
+        told=_alias_told(pulses, period_s),
+    )
+    return points, lost
+
+
+def _alias_told(pulses: PulseDelays, period_s: float) -> tuple[str, ...]:
+    if not pulses.aliased_s > 0.5e-6:
+        return ()
+    return (
+        f"flutter reaches up to the {0.5 / period_s:g} Hz that {1.0 / period_s:g} pulses/s can follow, and what lies "
+        "above folds back; it is part of the uncertainty: take a tone as pilot for quick flutter",
     )
 
 
 def _by_tone(
-    tone: Tone, output: FloatArray, guide: Guide | None, polarity: int | None, sample_rate: float, rate_hz: float
-) -> Points:
-    found = track_tone(
-        tone,
-        output,
+    tones: tuple[Tone, ...],
+    output: FloatArray,
+    guide: Guide | None,
+    polarity: int | None,
+    sample_rate: float,
+    rate_hz: float,
+) -> tuple[Points, tuple[LostSamples, ...]]:
+    """Points on the time of the repaired output, and what was repaired."""
+    phase = follow_tone(output, frequency_hz=tones[0].frequency_hz, sample_rate=sample_rate)
+    lost = lost_in_tone(tones[0], output, phase, sample_rate=sample_rate)
+    whole = repair_output(output, lost, sample_rate=sample_rate)
+    found = track_tones(
+        tones,
+        whole,
         sample_rate=sample_rate,
-        guide_time_s=None if guide is None else guide.time_s,
-        guide_delay_s=None if guide is None else guide.delay_s,
+        strongest=None if lost else phase,
+        **_guidance(moved_guide(guide, lost, sample_rate)),
     )
-    return _of_tone("tone", found, polarity or 1, sample_rate, rate_hz, 1.0 / tone.frequency_hz)
+    period_s = 1.0 / min(tone.frequency_hz for tone in tones)
+    return _of_tone("tone", found, polarity or 1, sample_rate, rate_hz, period_s), lost
 
 
 def _by_programme(
@@ -153,11 +198,11 @@ def _by_programme(
     progress: Progress,
 ) -> Points:
     """Delay by the programme and, where there is one, the tone inside it; `output` with its polarity put right."""
-    refined = refine_delays(stimulus, output, programme.frames, sample_rate=sample_rate, progress=progress)
+    refined = programme.refined
+    if refined is None:
+        refined = refine_delays(stimulus, output, programme.frames, sample_rate=sample_rate, progress=progress)
     if inband_hz is not None:
-        known = on_samples(refined.delay_s, hop=refined.hop_samples, length=len(output))
-        tone = track_inband(stimulus, output, known, frequency_hz=inband_hz, sample_rate=sample_rate)
-        return _of_tone("inband", tone, programme.polarity, sample_rate, rate_hz, 1.0 / inband_hz)
+        return _by_inband(stimulus, output, programme, refined, inband_hz, sample_rate, rate_hz)
     return Points(
         method="correlation",
         time_s=np.arange(len(refined.delay_s)) * refined.hop_samples / sample_rate,
@@ -169,6 +214,45 @@ def _by_programme(
     )
 
 
+def _by_inband(
+    stimulus: FloatArray,
+    output: FloatArray,
+    programme: Programme,
+    refined: RefinedDelays,
+    inband_hz: float,
+    sample_rate: float,
+    rate_hz: float,
+) -> Points:
+    def known(refined: RefinedDelays, length: int) -> FloatArray:
+        return on_samples(refined.delay_s, hop=refined.hop_samples, length=length)
+
+    settings: dict[str, Any] = {"frequency_hz": inband_hz, "sample_rate": sample_rate}
+    lost = lost_in_inband(stimulus, output, known(refined, len(output)), **settings)
+    if lost:
+        refined = _refined(stimulus, output, programme, lost, sample_rate, no_progress)
+        output = repair_output(output, lost, sample_rate=sample_rate)
+    delay = known(refined, len(output))
+    hop_s = refined.hop_samples / sample_rate
+    grid = np.arange(len(refined.delay_s)) * hop_s
+    sigma_known = np.where(refined.valid, refined.sigma_s, UNKNOWN_S)
+    for _ in range(INBAND_PASSES):
+        doubt_s = np.interp(np.arange(len(output)) / sample_rate, grid, sigma_known)
+        tone = track_inband(stimulus, output, delay, sigma_s=doubt_s, **settings)
+        place = np.arange(len(tone.delay_s)) * tone.step_samples / sample_rate
+        sigma = np.interp(place, grid, sigma_known)
+        tone = fused_with_programme(
+            tone, np.interp(place, grid, refined.delay_s), sigma, limit_hz=0.5 * rate_hz, sample_rate=sample_rate
+        )
+        delay = on_samples(tone.delay_s, hop=tone.step_samples, length=len(output))
+    return restored(
+        _of_tone("inband", tone, programme.polarity, sample_rate, rate_hz, 1.0 / inband_hz), lost, sample_rate
+    )
+
+
+def _guidance(guide: Guide | None) -> dict[str, Any]:
+    return {} if guide is None else {"guide_time_s": guide.time_s, "guide_delay_s": guide.delay_s}
+
+
 def _of_tone(
     method: Method, tone: ToneDelays, polarity: int, sample_rate: float, rate_hz: float, period_s: float
 ) -> Points:
@@ -177,7 +261,8 @@ def _of_tone(
     delay, sigma, limit_hz = tone.delay_s, tone.sigma_s, 0.5 * rate_hz
     if limit_hz < tone.bandwidth_hz:
         delay = lowpass(delay, rate_hz=1.0 / step_s, limit_hz=limit_hz)
-        sigma = np.asarray(sigma * np.sqrt(limit_hz / tone.bandwidth_hz), dtype=np.float64)
+        noise = np.sqrt(np.maximum(sigma**2 - tone.systematic_s**2, 0.0))
+        sigma = np.hypot(noise * np.sqrt(limit_hz / tone.bandwidth_hz), tone.systematic_s)
     time = np.arange(len(delay), dtype=np.float64) * step_s
     ambiguous_s = period_s if tone.ambiguous else None
-    return Points(method, time, delay, sigma, tone.found, polarity, 1.01 * step_s, ambiguous_s)
+    return Points(method, time, delay, sigma, tone.found, polarity, 1.01 * step_s, ambiguous_s, dropouts=tone.dropouts)

@@ -5,11 +5,12 @@ the delay from pulse to pulse, never by counting, so a missing pulse stays missi
 period; the programme, or the place where the train begins or ends, decides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray, IntArray
+from tapemeasure.delay.dropouts import Dropout, find_dropouts, usual_level
 from tapemeasure.delay.resolution import bridge
 from tapemeasure.dsp.correlation import parabola_offset
 from tapemeasure.dsp.fractional import read_at
@@ -22,8 +23,15 @@ FITS = 6
 MIN_SHAPE = 0.8
 """Correlation with the average pulse below which a peak is no pulse."""
 
-SYSTEMATIC_SAMPLES = 0.0025
+SYSTEMATIC_SAMPLES = 0.0005
 """What the shape of a pulse depends on where it stands between two samples: part of every uncertainty."""
+
+GROUP_DELAY_S = 18e-6
+"""What a machine's filters hold a pulse back by, unknown: times the speed, part of every uncertainty."""
+
+ALIASED_BAND = 0.36
+ALIASED_TAPS = 101
+"""Flutter above this part of the pulses' rate foretells what lies above half of it, which folds back."""
 
 MAX_JUMP_S = 0.5e-3
 """Largest difference from the neighbouring delays: 5 % of speed over 10 ms."""
@@ -55,6 +63,10 @@ class PulseDelays:
         1, or -1 if the pulses are inverted.
     ambiguous : bool
         Whether the delay is known modulo the period only.
+    dropouts : tuple of Dropout
+        Where the pulses are 6 dB and more below their usual height, or missing.
+    aliased_s : float
+        Rms that flutter above half the pulses' rate, which folds back, is expected to have; part of `sigma_s`.
     """
 
     time_s: FloatArray
@@ -63,6 +75,8 @@ class PulseDelays:
     found: BoolArray
     polarity: int
     ambiguous: bool
+    dropouts: tuple[Dropout, ...] = ()
+    aliased_s: float = 0.0
 
 
 def find_pulse_train(samples: FloatArray, *, sample_rate: float) -> PulseTrain | None:
@@ -139,9 +153,9 @@ def track_pulses(
     .. [1] O. Mikkonen et al., "Neural modeling of magnetic tape recorders", DAFx23.
     """
     coarse, polarity = _coarse_peaks(output, period=train.period_samples)
-    where, sigma, shape = _fit(polarity * output, coarse, sample_rate=sample_rate)
+    where, sigma, shape, gain = _fit(polarity * output, coarse, sample_rate=sample_rate)
     whole = shape > MIN_SHAPE
-    where, sigma = where[whole], sigma[whole]
+    where, sigma, gain = where[whole], sigma[whole], gain[whole]
     if len(where) < MIN_PULSES:
         raise NoMatchError(
             f"no pulses: {len(where)} pulses of the pilot are in the output, {MIN_PULSES} are needed; "
@@ -155,7 +169,10 @@ def track_pulses(
     offset, ambiguous = _offset(train, where, index, skipped, len(output), guide_time_s, guide_delay_s, sample_rate)
     index += offset
     keep = _consistent(where - _input_positions(train, index), index, limit=MAX_JUMP_S * sample_rate)
-    return _assemble(train, where[keep], sigma[keep], index[keep], polarity, ambiguous, sample_rate, len(output))
+    pulses = _assemble(
+        train, where[keep], sigma[keep], gain[keep], index[keep], polarity, ambiguous, sample_rate, len(output)
+    )
+    return _with_unseen(pulses, period_s=train.period_samples / sample_rate)
 
 
 def _coarse_peaks(output: FloatArray, *, period: float) -> tuple[IntArray, int]:
@@ -175,12 +192,14 @@ def _coarse_peaks(output: FloatArray, *, period: float) -> tuple[IntArray, int]:
     return peaks.astype(np.int64), polarity
 
 
-def _fit(signal: FloatArray, peaks: IntArray, *, sample_rate: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Position of every peak in samples, its uncertainty, and its correlation with the average pulse."""
+def _fit(
+    signal: FloatArray, peaks: IntArray, *, sample_rate: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Position of every peak in samples, its uncertainty, its correlation with the average pulse, and its gain."""
     grid = np.arange(-round(TEMPLATE_BEFORE_S * sample_rate), round(TEMPLATE_BEHIND_S * sample_rate) + 1)
     where = peaks.astype(np.float64)
     if len(where) == 0:
-        return where, where.copy(), where.copy()
+        return where, where.copy(), where.copy(), where.copy()
     for _ in range(FITS):
         places = where[:, np.newaxis] + grid
         pulses = read_at(signal, places.ravel()).reshape(places.shape)
@@ -208,7 +227,7 @@ def _fit(signal: FloatArray, peaks: IntArray, *, sample_rate: float) -> tuple[Fl
     # the pulse's time is that of the template's maximum
     fine = read_at(template, np.arange(8 * len(grid)) / 8.0)
     peak = np.array([int(np.argmax(fine))])
-    return where + grid[0] + (peak[0] + parabola_offset(fine[np.newaxis, :], peak)[0]) / 8.0, sigma, shape
+    return where + grid[0] + (peak[0] + parabola_offset(fine[np.newaxis, :], peak)[0]) / 8.0, sigma, shape, gain
 
 
 def _energy(pulses: FloatArray) -> FloatArray:
@@ -262,6 +281,7 @@ def _assemble(
     train: PulseTrain,
     where: FloatArray,
     sigma: FloatArray,
+    gain: FloatArray,
     index: IntArray,
     polarity: int,
     ambiguous: bool,
@@ -282,11 +302,39 @@ def _assemble(
     chosen = np.isin(index, numbers)
     delays[found], sigmas[found] = delay[chosen], sigma[chosen]
     delays = bridge(delays, found)
+    heights = np.zeros(len(numbers))
+    heights[found] = gain[chosen]
+    time = (_input_positions(train, numbers) + delays) / sample_rate
+    inside = (np.cumsum(found) > 0) & (np.cumsum(found[::-1])[::-1] > 0)
+    usual = usual_level(heights, rate_hz=sample_rate / train.period_samples)
     return PulseDelays(
-        time_s=(_input_positions(train, numbers) + delays) / sample_rate,
+        dropouts=find_dropouts(heights, usual, inside, time_s=time),
+        time_s=time,
         delay_s=delays / sample_rate,
         sigma_s=sigmas / sample_rate,
         found=found,
         polarity=polarity,
         ambiguous=ambiguous,
     )
+
+
+def _with_unseen(pulses: PulseDelays, *, period_s: float) -> PulseDelays:
+    """Pulses whose uncertainty tells of flutter that they fold back, and of the machine's own delay."""
+    from scipy.signal import firwin, oaconvolve
+
+    known = pulses.found
+    if len(known) < 2:
+        return pulses
+    speed = np.gradient(pulses.delay_s, pulses.time_s)
+    aliased_s = 0.0
+    if len(known) > 2 * ALIASED_TAPS:
+        # 120 dB of stop band, because wow is that much larger
+        taps = firwin(ALIASED_TAPS, ALIASED_BAND, fs=1.0, pass_zero=False, window=("kaiser", 12.3))
+        half = ALIASED_TAPS // 2
+        quick = oaconvolve(pulses.delay_s - np.mean(pulses.delay_s), taps, mode="valid")[known[half:-half]]
+        seen = float(np.median(np.abs(quick))) * 1.4826 if len(quick) else 0.0
+        noise = float(np.median(pulses.sigma_s[known])) * float(np.sqrt(np.sum(taps**2)))
+        # where flutter reaches the highest frequency that is seen it goes on above it, and both halves err
+        aliased_s = float(np.sqrt(2.0 * max(seen**2 - noise**2, 0.0)))
+    unseen = np.hypot(aliased_s, GROUP_DELAY_S * (speed - np.mean(speed)))
+    return replace(pulses, sigma_s=np.hypot(pulses.sigma_s, unseen), aliased_s=aliased_s)

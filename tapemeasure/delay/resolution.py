@@ -4,7 +4,7 @@ import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray
 from tapemeasure.dsp.fractional import read_at
-from tapemeasure.trajectory import DelayTrajectory
+from tapemeasure.trajectory import DelayStep, DelayTrajectory, steps_until
 
 
 def decimate(samples: FloatArray, factor: int) -> FloatArray:
@@ -49,8 +49,9 @@ def to_grid(
     rate_hz: float,
     n_points: int,
     reach_s: float,
+    steps: tuple[DelayStep, ...] = (),
 ) -> DelayTrajectory:
-    """Trajectory on a uniform grid from time 0, of delays at rising times.
+    """Trajectory on a uniform grid from time 0, of delays at rising times, with the `steps` that they hold.
 
     Delays are interpolated by a cubic spline and held at the ends; a grid point is valid if the nearest time on each
     side is valid and no further than `reach_s` away (one side is enough at the ends).
@@ -59,7 +60,10 @@ def to_grid(
 
     grid = np.arange(n_points) / rate_hz
     inside = np.clip(grid, time_s[0], time_s[-1])
-    delay = CubicSpline(time_s, delay_s)(inside) if len(time_s) > 3 else np.interp(inside, time_s, delay_s)
+    # a spline would ring at a step
+    smooth = delay_s - steps_until(steps, time_s)
+    delay = CubicSpline(time_s, smooth)(inside) if len(time_s) > 3 else np.interp(inside, time_s, smooth)
+    delay = delay + steps_until(steps, grid)
     right = np.clip(np.searchsorted(time_s, grid), 0, len(time_s) - 1)
     left = np.maximum(right - (time_s[right] > grid), 0)
     # beyond the ends both neighbours are the same point
@@ -73,6 +77,7 @@ def to_grid(
         delay_s=np.asarray(delay, dtype=np.float64),
         sigma_s=np.asarray(sigma, dtype=np.float64),
         valid=np.asarray(good, dtype=np.bool_),
+        steps=steps,
     )
 
 

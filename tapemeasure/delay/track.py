@@ -1,34 +1,26 @@
 """The delay of an output behind its input, by whatever the input offers: pulses, a tone, or the programme itself."""
 
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapemeasure.arrays import FloatArray, Progress, as_channels, no_progress
-from tapemeasure.delay.checks import check_channel, clipped_runs, is_silent, lost_stretches, require_signal
-from tapemeasure.delay.loudness import match_periods
-from tapemeasure.delay.pilot import FoundPilot, choose_pilot
-from tapemeasure.delay.points import Guide, Method, Points, track_points
-from tapemeasure.delay.polarity import waveform_polarity
-from tapemeasure.delay.programme import Programme, match_programme
-from tapemeasure.delay.resolution import to_grid
-from tapemeasure.errors import NoMatchError, ParameterError
+from tapemeasure.delay.checks import check_channel
+from tapemeasure.delay.dropouts import Dropout
+from tapemeasure.delay.long import Source, core_events, core_points, join_stretches, track_stretches
+from tapemeasure.delay.lost_samples import LostSamples
+from tapemeasure.delay.part import TrackSettings
+from tapemeasure.delay.points import Method
+from tapemeasure.delay.telling import compared, lost_texts, reason_of, warnings_of
+from tapemeasure.errors import NoMatchError, ParameterError, SignalError
 from tapemeasure.signals.timeline import Pilot
 from tapemeasure.trajectory import DelayTrajectory
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-PILOTS = ("auto", "none", "pulses", "tone", "inband")
-LOST_S = 0.1
-"""A pilot that is missing for longer is told."""
-
-LOUDNESS_ONLY = "tracked by the pilot; the machine distorts the programme so much that only its loudness was recognised"
-NOT_RECOGNISED = "tracked by the pilot alone; the programme was not recognised in the output, check its channel"
-
-MAX_LOST_TOLD = 5
+PILOTS = ("auto", "none", "pulses", "tone", "inband", "fused")
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class TrackResult:
     trajectory : DelayTrajectory
         Delay at output time.
     method : str
-        ``pulses``, ``tone``, ``inband`` or ``correlation``.
+        ``pulses``, ``tone``, ``inband``, ``fused`` or ``correlation``.
     pulses_expected, pulses_found : int or None
         Pulses that should stand in the output, and those that do; None without pulses.
     inverted_polarity : bool
@@ -49,6 +41,12 @@ class TrackResult:
         Median delay, seconds.
     match : float or None
         Correlation of the programme with the input, 0..1; None without a programme.
+    reason : str
+        Why it was tracked by that method.
+    lost_samples : tuple of LostSamples
+        Where the recording lost or doubled samples; the trajectory has steps there.
+    dropouts : tuple of Dropout
+        Where the pilot's level falls for a moment.
     warnings : tuple of str
         What the user should know.
     """
@@ -60,6 +58,9 @@ class TrackResult:
     inverted_polarity: bool
     bulk_delay_s: float
     match: float | None
+    reason: str
+    lost_samples: tuple[LostSamples, ...] = ()
+    dropouts: tuple[Dropout, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -74,6 +75,7 @@ def track_delay(
     rate_hz: float = 100.0,
     max_delay_s: float = 10.0,
     known_pilot: Pilot | None = None,
+    fast: bool = False,
     progress: Progress = no_progress,
 ) -> TrackResult:
     """Delay of an output behind its input at every moment, seconds, with its standard uncertainty.
@@ -86,7 +88,8 @@ def track_delay(
         Of both, Hz.
     pilot : str
         ``auto`` takes pulses or a tone where the input has them on a channel beside the programme, else the programme;
-        ``pulses``, ``tone``, ``inband`` and ``none`` are forced.
+        ``pulses``, ``tone``, ``inband`` and ``none`` are forced; ``fused`` is a pilot beside the programme, moved to
+        the programme's track by the slow difference between the two.
     programme_channel : int
         Channel to track, from 0.
     pilot_channel : int, optional
@@ -97,6 +100,8 @@ def track_delay(
         Largest delay that is looked for, late or early, seconds.
     known_pilot : Pilot, optional
         Pilot of the stimulus' timeline; names channel and frequency where `pilot` is ``auto``.
+    fast : bool
+        Whether the programme is tracked ten times faster and a few times less accurately.
     progress : callable
         Told the completed fraction.
 
@@ -118,54 +123,98 @@ def track_delay(
     ----------
     .. [1] C. H. Knapp, G. C. Carter, "The generalized correlation method for estimation of time delay", 1976.
     """
-    x, y = as_channels(stimulus), as_channels(output)
-    _check_settings(pilot, rate_hz, max_delay_s)
-    for samples, name in ((x, "input"), (y, "output")):
-        check_channel(samples, programme_channel, name=name)
-        require_signal(samples, name=name, sample_rate=sample_rate)
-    found, warnings = choose_pilot(
-        x,
-        y,
-        sample_rate=sample_rate,
+    return track_sources(
+        ArraySource(as_channels(stimulus), sample_rate, "input"),
+        ArraySource(as_channels(output), sample_rate, "output"),
         pilot=pilot,
         programme_channel=programme_channel,
         pilot_channel=pilot_channel,
-        known_pilot=known_pilot,
-    )
-    missing_s = (len(x) - len(y)) / sample_rate
-    if missing_s > LOST_S:
-        warnings = (
-            *warnings,
-            f"the output is {missing_s:.2f} s shorter than the input; nothing is known behind its end",
-        )
-    progress(0.05)
-    points, programme, told = _points(x, y, found, programme_channel, sample_rate, rate_hz, max_delay_s, progress)
-    n_points = max(1, int(np.floor((len(y) - 1) / sample_rate * rate_hz)) + 1)
-    trajectory = to_grid(
-        points.time_s,
-        points.delay_s,
-        points.sigma_s,
-        points.valid,
         rate_hz=rate_hz,
-        n_points=n_points,
-        reach_s=points.reach_s,
+        max_delay_s=max_delay_s,
+        known_pilot=known_pilot,
+        fast=fast,
+        progress=progress,
     )
-    of_pilot = found is not None and found.channel == programme_channel
-    one_x, one_y = x[:, programme_channel], y[:, programme_channel]
-    of_waveform = None if of_pilot else waveform_polarity(one_x, one_y, trajectory, sample_rate=sample_rate)
-    inverted = (points.polarity if of_waveform is None else of_waveform) < 0
-    is_pulses = points.method == "pulses"
-    progress(1.0)
-    bulk_delay_s = float(np.median(points.delay_s[points.valid])) if points.valid.any() else float(points.delay_s[0])
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Audio in memory, (n_samples, n_channels), that is read by parts."""
+
+    samples: FloatArray
+    sample_rate: float
+    name: str
+
+    @property
+    def n_samples(self) -> int:
+        """Length."""
+        return len(self.samples)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return int(self.samples.shape[1])
+
+    def read(self, first: int, stop: int) -> FloatArray:
+        """Samples from `first` to before `stop`; SignalError if one is not finite."""
+        part = self.samples[first:stop]
+        if not np.isfinite(part).all():
+            raise SignalError(f"the {self.name} holds NaN or infinite samples; export the file again")
+        return part
+
+
+def track_sources(
+    stimulus: Source,
+    output: Source,
+    *,
+    pilot: str = "auto",
+    programme_channel: int = 0,
+    pilot_channel: int | None = None,
+    rate_hz: float = 100.0,
+    max_delay_s: float = 10.0,
+    known_pilot: Pilot | None = None,
+    fast: bool = False,
+    progress: Progress = no_progress,
+) -> TrackResult:
+    """`track_delay` of files that are read by parts: an hour in the memory of some minutes.
+
+    `stimulus` and `output` are of one sample rate; all else as `track_delay`, which says what is raised.
+    """
+    settings = TrackSettings(pilot, programme_channel, pilot_channel, rate_hz, max_delay_s, known_pilot, fast)
+    _check_settings(pilot, rate_hz, max_delay_s)
+    for source, name in ((stimulus, "input"), (output, "output")):
+        check_channel(np.zeros((0, source.n_channels)), programme_channel, name=name)
+    try:
+        stretches = track_stretches(stimulus, output, settings, progress=progress)
+    except NoMatchError as error:
+        raise NoMatchError(f"{error}; {compared(stimulus, output, settings)}") from error
+    sample_rate = output.sample_rate
+    parts = [stretch.part for stretch in stretches]
+    method = parts[0].points.method
+    trajectory = join_stretches(stretches, rate_hz=rate_hz, sample_rate=sample_rate, n_samples=output.n_samples)
+    inverted = sum(part.polarity for part in parts) < 0
+    time_s, valid = core_points(stretches, sample_rate=sample_rate)
+    first = parts[0].points
+    bulk_delay_s = float(np.median(trajectory.delay_s[trajectory.valid] if trajectory.valid.any() else first.delay_s))
+    missing_s = (stimulus.n_samples - output.n_samples) / sample_rate
+    events = core_events(stretches, sample_rate=sample_rate)
+    matches = [part.match for part in parts if part.match is not None]
     return TrackResult(
         trajectory=trajectory,
-        method=points.method,
-        pulses_expected=len(points.valid) if is_pulses else None,
-        pulses_found=int(points.valid.sum()) if is_pulses else None,
+        method=method,
+        pulses_expected=len(valid) if method == "pulses" else None,
+        pulses_found=int(valid.sum()) if method == "pulses" else None,
         inverted_polarity=inverted,
         bulk_delay_s=bulk_delay_s,
-        match=None if programme is None else programme.match,
-        warnings=(*warnings, *told, *_warnings(one_y, points, inverted, bulk_delay_s)),
+        match=float(np.median(matches)) if matches else None,
+        reason=reason_of(parts[0].found, asked=pilot, of_timeline=known_pilot is not None),
+        lost_samples=events.lost_samples,
+        dropouts=events.dropouts,
+        warnings=(
+            *dict.fromkeys(text for part in parts for text in part.warnings),
+            *warnings_of(stretches, inverted=inverted, bulk_delay_s=bulk_delay_s, missing_s=missing_s),
+            *lost_texts(method, time_s=time_s, valid=valid),
+        ),
     )
 
 
@@ -174,6 +223,7 @@ def track_summary(result: TrackResult, statistics: "DataclassInstance") -> dict[
     figures = asdict(statistics)
     return {
         "method": result.method,
+        "reason": result.reason,
         **figures,
         "pulses_expected": result.pulses_expected,
         "pulses_found": result.pulses_found,
@@ -181,6 +231,8 @@ def track_summary(result: TrackResult, statistics: "DataclassInstance") -> dict[
         "bulk_delay_s": result.bulk_delay_s,
         "match": result.match,
         "median_sigma_s": float(np.median(result.trajectory.sigma_s)),
+        "lost_samples": [asdict(event) for event in result.lost_samples],
+        "dropouts": [asdict(event) for event in result.dropouts],
         "warnings": list(result.warnings),
     }
 
@@ -192,131 +244,3 @@ def _check_settings(pilot: str, rate_hz: float, max_delay_s: float) -> None:
         raise ParameterError(f"rate_hz is {rate_hz:g} Hz; give 1 to 2000 Hz")
     if not 0.0 < max_delay_s <= 120.0:
         raise ParameterError(f"max_delay_s is {max_delay_s:g} s; give 0 to 120 s")
-
-
-def _points(
-    x: FloatArray,
-    y: FloatArray,
-    found: FoundPilot | None,
-    channel: int,
-    sample_rate: float,
-    rate_hz: float,
-    max_delay_s: float,
-    progress: Progress,
-) -> tuple[Points, Programme | None, tuple[str, ...]]:
-    """Raw delays, the programme where it was recognised in the output, and what to tell where it was not."""
-    follow = partial(
-        track_points,
-        x,
-        y,
-        pilot=found,
-        programme_channel=channel,
-        sample_rate=sample_rate,
-        rate_hz=rate_hz,
-        progress=lambda fraction: progress(0.4 + 0.55 * fraction),
-    )
-    try:
-        programme = _programme(x, y, found, channel, sample_rate, max_delay_s, progress)
-    except NoMatchError as unmatched:
-        # a machine may distort the programme beyond recognition; a pilot of its own channel then speaks for itself
-        if found is None or found.channel is None:
-            raise
-        try:
-            points = follow(guide=None, programme=None)
-        except NoMatchError:
-            # neither programme nor pilot is there: the output has nothing of the input
-            raise unmatched from None
-        guide = _loudness_guide(x, y, found, points, channel, sample_rate, max_delay_s)
-        if guide is not None:
-            return follow(guide=guide, programme=None), None, (LOUDNESS_ONLY,)
-        if points.ambiguous_s is not None:
-            raise
-        return points, None, (NOT_RECOGNISED,)
-    return follow(guide=_guide(programme), programme=programme), programme, ()
-
-
-def _programme(
-    x: FloatArray,
-    y: FloatArray,
-    found: FoundPilot | None,
-    channel: int,
-    sample_rate: float,
-    max_delay_s: float,
-    progress: Progress,
-) -> Programme | None:
-    """Find the programme in the output; None where the pilot is all there is."""
-    if found is not None and found.channel is not None:
-        alone = found.channel == channel or is_silent(x[:, channel])
-        if alone or is_silent(y[:, channel]):
-            return None
-    for samples, name in ((x, "input"), (y, "output")):
-        require_signal(samples[:, channel : channel + 1], name=f"{name} channel {channel + 1}", sample_rate=sample_rate)
-    return match_programme(
-        x[:, channel],
-        y[:, channel],
-        sample_rate=sample_rate,
-        max_delay_s=max_delay_s,
-        progress=lambda fraction: progress(0.05 + 0.35 * fraction),
-    )
-
-
-def _guide(programme: Programme | None) -> Guide | None:
-    if programme is None:
-        return None
-    return Guide(programme.time_s[programme.good], programme.frames.delay_s[programme.good])
-
-
-def _loudness_guide(
-    x: FloatArray,
-    y: FloatArray,
-    found: FoundPilot | None,
-    points: Points,
-    channel: int,
-    sample_rate: float,
-    max_delay_s: float,
-) -> Guide | None:
-    """The pulses' own delay, its period chosen by the programme's loudness; None where that is not clear."""
-    if found is None or found.train is None or not points.valid.any():
-        return None
-    period_s = found.train.period_samples / sample_rate
-    matched = match_periods(
-        x[:, channel],
-        y[:, channel],
-        time_s=points.time_s,
-        delay_s=points.delay_s,
-        period_s=period_s,
-        sample_rate=sample_rate,
-        max_delay_s=max_delay_s,
-    )
-    if not matched.clear:
-        return None
-    shift_s = matched.periods * period_s
-    return Guide(points.time_s[points.valid], points.delay_s[points.valid] + shift_s)
-
-
-def _warnings(channel: FloatArray, points: Points, inverted: bool, bulk_delay_s: float) -> list[str]:
-    texts = []
-    if inverted:
-        texts.append("the output's polarity is inverted")
-    if points.ambiguous_s is not None:
-        texts.append(
-            f"the delay is known modulo {1e3 * points.ambiguous_s:.3f} ms only: the pilot runs through both files from "
-            "end to end, and there is no programme to tell its periods apart"
-        )
-    if bulk_delay_s < -1e-3:
-        texts.append(f"the output is {-bulk_delay_s:.3f} s early; were input and output swapped?")
-    runs = clipped_runs(channel)
-    if runs:
-        texts.append(f"the output is clipped in {runs} places; lower the recording level")
-    time, valid = points.time_s, points.valid
-    if points.method == "pulses":
-        # pulses that should stand at the ends are missed as well
-        time, valid = np.pad(time, 1, mode="edge"), np.pad(valid, 1, constant_values=True)
-    lost = lost_stretches(time, valid, longest_s=LOST_S)
-    what = {"pulses": "the pilot is lost", "tone": "the pilot is lost", "inband": "the in-band tone is lost"}
-    for first, last in lost[:MAX_LOST_TOLD]:
-        reason = what.get(points.method, "the programme says nothing about the delay")
-        texts.append(f"{reason} from {first:.2f} s to {last:.2f} s; bridged and marked as not valid")
-    if len(lost) > MAX_LOST_TOLD:
-        texts.append(f"{len(lost) - MAX_LOST_TOLD} more such stretches")
-    return texts

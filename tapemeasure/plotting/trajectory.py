@@ -1,5 +1,6 @@
 """The delay of an output against time, and the spectrum of its speed deviation."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,14 @@ MIN_SPECTRUM_POINTS = 64
 ROUNDING_S = 1e-12
 
 
-def plot_trajectory(trajectory: DelayTrajectory, path: Path, *, title: str = "", force: bool = False) -> None:
+def plot_trajectory(
+    trajectory: DelayTrajectory,
+    path: Path,
+    *,
+    title: str = "",
+    lost_samples_s: Sequence[float] = (),
+    force: bool = False,
+) -> None:
     """Draw a delay trajectory: deviation from its mean against time, and its speed deviation's spectrum.
 
     Parameters
@@ -36,6 +44,8 @@ def plot_trajectory(trajectory: DelayTrajectory, path: Path, *, title: str = "",
         ``.png``, ``.svg`` or ``.pdf``.
     title : str
         Printed above the picture.
+    lost_samples_s : sequence of float
+        Output times at which samples were lost or doubled, seconds; the trajectory's own steps are marked anyhow.
     force : bool
         Whether an existing file may be replaced.
 
@@ -47,7 +57,7 @@ def plot_trajectory(trajectory: DelayTrajectory, path: Path, *, title: str = "",
         If it cannot be written.
     """
     with picture(path, title=title, force=force, height_in=5.4, n_rows=2) as (above, below):
-        _draw_delay(above, trajectory)
+        _draw_delay(above, trajectory, sorted({*lost_samples_s, *(step.time_s for step in trajectory.steps)}))
         _draw_speed_spectrum(below, trajectory)
 
 
@@ -63,21 +73,20 @@ def speed_spectrum(trajectory: DelayTrajectory) -> tuple[FloatArray, FloatArray]
     -----
     Welch's method on the delay (Hann window, segments of 10 s, linear trend removed), times (2 pi f)^2: exact
     differentiation, where differences between neighbours would droop towards half the rate. A steady sine reads
-    its rms value at its line; noise reads what falls into one bin.
+    its rms value at its line; noise reads what falls into one bin. Steps are no speed and are taken out.
     """
     n_points = len(trajectory.delay_s)
     if n_points < MIN_SPECTRUM_POINTS:
         return np.empty(0), np.empty(0)
     n_segment = min(n_points, max(MIN_SPECTRUM_POINTS, round(SEGMENT_S * trajectory.rate_hz)))
-    frequency_hz, power = welch(
-        trajectory.delay_s, fs=trajectory.rate_hz, nperseg=n_segment, detrend=detrend, scaling="spectrum"
-    )
+    smooth_s = trajectory.delay_s - trajectory.stepped(trajectory.time_s)
+    frequency_hz, power = welch(smooth_s, fs=trajectory.rate_hz, nperseg=n_segment, detrend=detrend, scaling="spectrum")
     amplitude_pct = 100.0 * 2.0 * np.pi * frequency_hz * np.sqrt(power)
     # the last bin is half the rate itself, the first two hold what the removed trend and the window leave
     return frequency_hz[2:-1], amplitude_pct[2:-1]
 
 
-def _draw_delay(axes: Axes, trajectory: DelayTrajectory) -> None:
+def _draw_delay(axes: Axes, trajectory: DelayTrajectory, events_s: list[float]) -> None:
     delay_s, valid = trajectory.delay_s, trajectory.valid
     mean_s = float(np.mean(delay_s[valid])) if valid.any() else float(np.mean(delay_s))
     scale, unit = (1e6, "µs") if np.ptp(delay_s) < 2e-3 else (1e3, "ms")
@@ -91,6 +100,8 @@ def _draw_delay(axes: Axes, trajectory: DelayTrajectory) -> None:
         np.repeat(time_s, 2), np.column_stack([lower, upper]).ravel(), color=COLOURS[0], linewidth=1.0, label="delay"
     )
     _shade_invalid(axes, trajectory)
+    for time in events_s:
+        axes.axvline(time, color=COLOURS[3], linestyle=":", linewidth=1.2, label="lost sample")
     limits = finite_limits((delay_s - mean_s) * scale, smallest_span=max(1e-6 * scale, 4.0 * _typical(sigma)))
     if limits is not None:
         axes.set_ylim(*limits)

@@ -3,7 +3,7 @@ import pytest
 
 from tapemeasure.analysis.alignment import alignment_quality
 from tapemeasure.analysis.delay_statistics import delay_statistics, trajectory_error_us_rms
-from tapemeasure.trajectory import DelayTrajectory
+from tapemeasure.trajectory import DelayStep, DelayTrajectory, steps_until
 
 
 def trajectory(delay_s: np.ndarray, valid: np.ndarray | None = None, rate_hz: float = 100.0) -> DelayTrajectory:
@@ -90,3 +90,59 @@ def test_error_against_the_truth_leaves_the_constant_and_the_invalid_out() -> No
     assert trajectory_error_us_rms(tracked, truth) == pytest.approx(2.0, rel=1e-6)
     assert trajectory_error_us_rms(truth, truth) == pytest.approx(0.0, abs=1e-9)
     assert trajectory_error_us_rms(trajectory(truth.delay_s, np.zeros(1000, dtype=bool)), truth) is None
+
+
+def test_the_uncertainty_of_a_drift_is_the_textbooks_for_white_errors() -> None:
+    rng = np.random.default_rng(3)
+    time = np.arange(3000) / 100.0
+    slopes, sigmas = [], []
+    for _ in range(100):
+        path = trajectory(1e-6 * rng.standard_normal(3000))
+        figures = delay_statistics(DelayTrajectory(0.0, 100.0, path.delay_s, np.full(3000, np.inf), path.valid))
+        slopes.append(figures.drift_ppm)
+        sigmas.append(figures.drift_sigma_ppm)
+    textbook_ppm = np.sqrt(12.0 / 3000) * 1.0 / time[-1]
+    assert np.sqrt(np.mean(np.square(sigmas))) == pytest.approx(textbook_ppm, rel=0.1)
+    assert np.std(slopes) == pytest.approx(textbook_ppm, rel=0.2)
+
+
+@pytest.mark.parametrize("seconds", [20.0, 120.0])
+def test_the_uncertainty_of_a_drift_covers_the_wow(seconds: float) -> None:
+    rng = np.random.default_rng(4)
+    time = np.arange(round(100 * seconds)) / 100.0
+    ratios = []
+    for _ in range(100):
+        phase, wow_hz = rng.uniform(0.0, 2 * np.pi, 2), rng.uniform(0.3, 1.5, 2)
+        wow = sum(2e-4 * np.sin(2 * np.pi * f * time + p) for f, p in zip(wow_hz, phase, strict=True))
+        figures = delay_statistics(trajectory(0.1 + 5e-6 * time + wow))
+        ratios.append((figures.drift_ppm - 5.0) / figures.drift_sigma_ppm)
+    # whole turns of the wow leave the most, half ones nothing: on average a good half of what is told
+    assert np.abs(ratios).max() < 2.5
+    assert 0.4 < np.std(ratios) < 1.1
+
+
+def test_lost_samples_are_no_drift_and_no_speed() -> None:
+    time = np.arange(3000) / 100.0
+    steps = tuple(DelayStep(float(at), -1.0 / 44100) for at in (5.0, 11.0, 17.0, 23.0))
+    path = DelayTrajectory(
+        0.0, 100.0, 0.1 + steps_until(steps, time), np.full(3000, 1e-7), np.ones(3000, dtype=bool), steps
+    )
+    figures = delay_statistics(path)
+    assert figures.drift_ppm == pytest.approx(0.0, abs=1e-6)
+    assert figures.speed_deviation_rms_pct == pytest.approx(0.0, abs=1e-9)
+    assert figures.delay_peak_to_peak_s == pytest.approx(4.0 / 44100)
+
+
+def test_the_errors_part_in_the_speed_is_told() -> None:
+    rng = np.random.default_rng(5)
+    noise = 1e-6 * rng.standard_normal(20000)
+    figures = delay_statistics(DelayTrajectory(0.0, 100.0, noise, np.full(20000, 1e-6), np.ones(20000, dtype=bool)))
+    # nothing but errors: as much is unknown as was measured
+    assert figures.speed_deviation_sigma_pct == pytest.approx(figures.speed_deviation_rms_pct, rel=0.25)
+    assert figures.mean_delay_sigma_s == pytest.approx(1e-6 / np.sqrt(2000), rel=1e-6)
+
+
+def test_the_longest_gap() -> None:
+    valid = np.ones(1000, dtype=bool)
+    valid[100:110] = valid[500:650] = False
+    assert delay_statistics(trajectory(np.zeros(1000), valid)).longest_gap_s == pytest.approx(1.5)

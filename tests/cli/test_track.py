@@ -156,7 +156,7 @@ def test_an_interrupt_leaves_nothing_behind(pair, tmp_path: Path, monkeypatch, c
     def interrupted(*arguments: object, **settings: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tapemeasure.delay.track.track_delay", interrupted)
+    monkeypatch.setattr("tapemeasure.delay.track.track_sources", interrupted)
     before = set(tmp_path.iterdir())
     assert run("track", *pair, "-o", tmp_path / "delay.csv") == 1
     expect(capsys, "interrupted")
@@ -167,3 +167,39 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("track", "align"):
         assert run(command, "--help") == 0
         assert f"tapemeasure {command} input.wav output.wav" in capsys.readouterr().out
+
+
+def test_why_this_method_and_how_sure(pair, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("track", *pair, "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["reason"] == "pulses on channel 2 of the input"
+    assert answer["lost_samples"] == []
+    assert answer["longest_gap_s"] < 0.05
+    # the very copy of a file has no drift, and three seconds of pulses tell it to a hundredth of a ppm
+    assert abs(answer["drift_ppm"]) < 5 * answer["drift_sigma_ppm"] < 1.0
+    assert run("track", *pair, "--pilot", "none") == 0
+    assert "correlation (asked for)" in capsys.readouterr().out
+
+
+def test_no_match_says_what_was_compared_and_what_to_try(pair, tmp_path: Path, capsys) -> None:
+    other = np.stack([programme(seed=4), programme(seed=5)], axis=1)
+    write_audio(tmp_path / "other.wav", other, sample_rate=RATE)
+    assert run("track", pair[0], tmp_path / "other.wav", "--max-delay", "2") == 1
+    err = capsys.readouterr().err
+    assert "channel 1 of 3.0 s of input and of 3.0 s of output" in err
+    for advice in ("a delay beyond 2 s (--max-delay)", "--channel", "the other way round"):
+        assert advice in err
+
+
+def test_a_difference_of_the_clocks_is_told_in_ppm(tmp_path: Path, capsys) -> None:
+    n = 8 * RATE
+    position = np.arange(n) * (1 - 20e-6) - 900.0
+    tones = [np.sin(2 * np.pi * 3150 / RATE * place) for place in (np.arange(n), position)]
+    for name, tone in zip(("input", "output"), tones, strict=True):
+        noise = 1e-4 * np.random.default_rng(len(name)).standard_normal(n)
+        write_audio(tmp_path / f"{name}.wav", 0.25 * tone * (np.arange(n) > 2000) + noise, sample_rate=RATE)
+    assert run("track", tmp_path / "input.wav", tmp_path / "output.wav", "--pilot", "tone", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["method"] == "tone"
+    assert answer["drift_ppm"] == pytest.approx(20.0, abs=0.1)
+    assert 0.0 < answer["drift_sigma_ppm"] < 0.1

@@ -1,0 +1,67 @@
+"""The delay from correlation alone, where the machine distorts so much that no model of its waveform holds."""
+
+import numpy as np
+
+from tapemeasure.arrays import FloatArray
+from tapemeasure.delay.gcc import GOOD_QUALITY, FrameDelays
+from tapemeasure.delay.smoother import Coupling, Evidence, first_prior, smooth_delays
+
+EVERY = 5
+"""Frames from one knot to the next: as many as it takes until two share little of the signal."""
+
+USUAL_S = 20e-6
+"""Uncertainty that one frame is given at first; what the frames themselves tell takes its place."""
+
+FAR_S = 1e-3
+"""How far from its surroundings a frame may lie before it counts as lost."""
+
+SURROUNDINGS = 21
+WORST_S = 100e-6
+"""Largest uncertainty that counts as evidence."""
+
+ROUNDS = 12
+
+
+def smooth_frames(frames: FrameDelays, *, sample_rate: float) -> tuple[int, FloatArray, FloatArray]:
+    """Smoothed delay of the frames and its standard uncertainty, seconds.
+
+    Parameters
+    ----------
+    frames : FrameDelays
+        As `tapemeasure.delay.gcc.track_frames` found them.
+    sample_rate : float
+        Hz.
+
+    Returns
+    -------
+    hop_samples : int
+        Samples between points.
+    delay_s, sigma_s : ndarray, shape (n_points,)
+        Delay and uncertainty; above 100 us where there is no evidence.
+
+    Notes
+    -----
+    The prior and the noise around every point are learned from the frames (`tapemeasure.delay.smoother`). Expected
+    accuracy: some ten microseconds on music through a machine without bias.
+    """
+    from scipy.ndimage import median_filter
+
+    hop = EVERY * frames.hop_samples
+    delay, quality, loud = (row[::EVERY] for row in (frames.delay_s, frames.quality, frames.loud))
+    usual = median_filter(delay, SURROUNDINGS, mode="nearest")
+    good = loud & (quality > max(GOOD_QUALITY, 0.5 * frames.match())) & (np.abs(delay - usual) < FAR_S)
+    information = np.full(len(delay), USUAL_S**-2.0)
+    evidence = Evidence(information * (delay - usual), information, np.zeros(len(delay)))
+    excess = np.where(good, 1.0, np.inf)
+    total = float(np.sum(good)) or 1.0
+    alone = Coupling(np.ones((len(delay), 1)), np.array([float(np.sum((delay - usual)[good])) / total]))
+    found = smooth_delays(
+        evidence,
+        usual,
+        prior=first_prior(hop / sample_rate),
+        excess=excess,
+        coupling=alone,
+        clear=good,
+        rounds=ROUNDS,
+    )
+    return hop, found.delay_s, found.sigma_s

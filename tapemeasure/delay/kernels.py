@@ -1,0 +1,208 @@
+"""Compiled loops of the programme tracker: normal equations, the prior's precision, covariances, the best path."""
+
+import numba
+import numpy as np
+
+from tapemeasure.arrays import BoolArray, ComplexArray, FloatArray, IntArray
+
+SECOND_DIFFERENCE = (1.0, -2.0, 1.0)
+
+
+@numba.njit(cache=True, fastmath=True)
+def add_normal_equations(
+    slope: FloatArray, error: FloatArray, curve: FloatArray, model: FloatArray, first: int, hop: int, sums: FloatArray
+) -> None:
+    """Add samples to the normal equations of knots `hop` samples apart; sample 0 is sample `first` of the file.
+
+    `sums` is (6, n_knots): gradient, diagonal, the diagonal beside it (knot k with k + 1), observed curvature, the
+    energy of the model, and the gradient's variance as the errors beside it tell. A sample between two knots speaks for
+    both, in proportion to its nearness.
+    """
+    last = sums.shape[1] - 1
+    for n in range(slope.shape[0]):
+        position = first + n
+        if position < 0:
+            continue
+        knot = position // hop
+        if knot >= last:
+            break
+        right = (position - knot * hop) / hop
+        left = 1.0 - right
+        s = float(slope[n])
+        pull = s * error[n]
+        power = s * s
+        bend = power + float(error[n]) * curve[n]
+        energy = float(model[n]) * model[n]
+        sums[0, knot] += left * pull
+        sums[0, knot + 1] += right * pull
+        sums[1, knot] += left * left * power
+        sums[1, knot + 1] += right * right * power
+        sums[2, knot] += left * right * power
+        sums[3, knot] += left * bend
+        sums[3, knot + 1] += right * bend
+        sums[4, knot] += left * energy
+        sums[4, knot + 1] += right * energy
+        scatter = pull * pull
+        sums[5, knot] += left * left * scatter
+        sums[5, knot + 1] += right * right * scatter
+
+
+@numba.njit(cache=True)
+def prior_precision(rows: FloatArray, n_knots: int) -> FloatArray:
+    """Lower bands of the precision of delays whose acceleration is autoregressive.
+
+    Row m of `rows`, (order + 1, order + 3), holds the coefficients of the innovation of order m, divided by its
+    standard deviation, from the latest knot back: the acceleration at the start of the file has no longer past.
+    """
+    order = rows.shape[0] - 1
+    width = rows.shape[1]
+    bands = np.zeros((width, n_knots))
+    for newest in range(2, n_knots):
+        m = min(newest - 2, order)
+        for i in range(m + 3):
+            a = rows[m, i]
+            for j in range(i + 1):
+                # knots newest - i <= newest - j
+                bands[i - j, newest - i] += a * rows[m, j]
+    return bands
+
+
+@numba.njit(cache=True)
+def banded_inverse(factor: FloatArray) -> FloatArray:
+    """Entries of A^-1 inside the band, as lower bands, for A = L L^T as scipy's ``cholesky_banded(lower=True)`` has L.
+
+    Takahashi's recurrence, from the last row up.
+    """
+    bands, n = factor.shape
+    inverse = np.zeros((bands, n))
+    for i in range(n - 1, -1, -1):
+        scale = 1.0 / factor[0, i]
+        reach = min(bands - 1, n - 1 - i)
+        for j in range(reach, 0, -1):
+            total = 0.0
+            for k in range(1, j):
+                total -= factor[k, i] * inverse[j - k, i + k]
+            for k in range(j, reach + 1):
+                total -= factor[k, i] * inverse[k - j, i + j]
+            inverse[j, i] = total * scale
+        total = scale
+        for k in range(1, reach + 1):
+            total -= factor[k, i] * inverse[k, i]
+        inverse[0, i] = total * scale
+    return inverse
+
+
+@numba.njit(cache=True)
+def best_columns(reward: FloatArray, max_step: int, move_cost: float) -> IntArray:
+    """Columns, one a row, that collect the most reward while moving by at most `max_step` columns a row (Viterbi)."""
+    n_rows, n_columns = reward.shape
+    total = reward[0].astype(np.float64)
+    fresh = np.empty(n_columns)
+    origin = np.zeros((n_rows, n_columns), dtype=np.int16)
+    for row in range(1, n_rows):
+        for column in range(n_columns):
+            best = total[column]
+            move = 0
+            for step in range(-max_step, max_step + 1):
+                source = column + step
+                if 0 <= source < n_columns:
+                    value = total[source] - move_cost * abs(step)
+                    if value > best:
+                        best = value
+                        move = step
+            origin[row, column] = move
+            fresh[column] = best + reward[row, column]
+        total[:] = fresh
+    path = np.empty(n_rows, dtype=np.int64)
+    path[-1] = np.argmax(total)
+    for row in range(n_rows - 1, 0, -1):
+        path[row - 1] = path[row] + origin[row, path[row]]
+    return path
+
+
+@numba.njit(cache=True)
+def bend_products(bend: FloatArray, covariance: FloatArray, known: FloatArray, order: int) -> FloatArray:
+    """Expected products of the second differences of an uncertain delay, summed over the file, at lags 0..`order`.
+
+    `bend` holds the second differences of the mean, `covariance` the lower bands of the knots' covariance, `known` one
+    where a second difference counts and zero elsewhere. The sums are those of one random sequence, so that they are an
+    autocovariance whatever is left out.
+    """
+    n = bend.shape[0]
+    last = covariance.shape[0] - 1
+    sums = np.zeros(order + 1)
+    for k in range(n):
+        if known[k] == 0.0:
+            continue
+        for lag in range(min(order, n - 1 - k) + 1):
+            if known[k + lag] == 0.0:
+                continue
+            total = bend[k] * bend[k + lag]
+            for i in range(3):
+                for j in range(3):
+                    a, b = k + i, k + lag + j
+                    if abs(a - b) <= last:
+                        weight = SECOND_DIFFERENCE[i] * SECOND_DIFFERENCE[j]
+                        total += weight * covariance[abs(a - b), min(a, b)]
+            sums[lag] += total
+    return sums
+
+
+@numba.njit(cache=True, fastmath=True)
+def add_frame_products(
+    played: ComplexArray,
+    heard: ComplexArray,
+    lag: FloatArray,
+    usable: BoolArray,
+    cross: ComplexArray,
+    power: FloatArray,
+) -> None:
+    """Add the frames' cross-spectra, the input late by `lag` samples, to `cross`, and the two powers to `power`."""
+    n_frames, n_bins = played.shape
+    for k in range(n_frames):
+        if not usable[k]:
+            continue
+        step = np.exp(-1j * np.pi * lag[k] / (n_bins - 1))
+        turn = 1.0 + 0.0j
+        for f in range(n_bins):
+            x = played[k, f] * turn
+            y = heard[k, f]
+            cross[f] += np.conj(x) * y
+            power[0, f] += x.real * x.real + x.imag * x.imag
+            power[1, f] += y.real * y.real + y.imag * y.imag
+            turn *= step
+
+
+@numba.njit(cache=True, fastmath=True)
+def frame_evidence(
+    played: ComplexArray,
+    heard: ComplexArray,
+    lag: FloatArray,
+    response: ComplexArray,
+    weight: FloatArray,
+    noise: FloatArray,
+    band: IntArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Evidence of every frame for its lag, per sample and per sample^2.
+
+    Observed curvature, and information as scattered as the rest of the frame is in units of `noise` (n_bins,), both
+    (2, n_frames); gradient and information of each band, (n_bands, n_frames). `band` numbers the bins' bands from 0.
+    """
+    n_frames, n_bins = played.shape
+    seen = np.zeros((2, n_frames))
+    gradient, information = np.zeros((1 + band[-1], n_frames)), np.zeros((1 + band[-1], n_frames))
+    for k in range(n_frames):
+        step = np.exp(-1j * np.pi * lag[k] / (n_bins - 1))
+        turn = 1.0 + 0.0j
+        for f in range(n_bins):
+            model = played[k, f] * turn * response[f]
+            product = np.conj(model) * heard[k, f]
+            rest = heard[k, f] - model
+            omega = np.pi * f / (n_bins - 1)
+            told = weight[f] * omega * omega * (model.real * model.real + model.imag * model.imag)
+            seen[0, k] += weight[f] * omega * omega * product.real
+            seen[1, k] += told * (rest.real * rest.real + rest.imag * rest.imag) / noise[f]
+            gradient[band[f], k] -= weight[f] * omega * product.imag
+            information[band[f], k] += told
+            turn *= step
+    return seen, gradient, information
