@@ -1,8 +1,9 @@
 """Accuracy and speed of the delay tracker on signals whose delay is known exactly.
 
-Run ``python -m benchmarks.delay [--seconds 60] [--seeds 1 2 3] [--quick]``. Errors are rms over the file but for its
-first and last second, the median removed; speed is seconds of signal per CPU second of one thread. Real programme is
-read from ``../shared/data/akai`` beside the checkout; without it those rows are left out.
+Run ``python -m benchmarks.delay [--seconds 60] [--seeds 1 2 3] [--quick]``. Errors are rms over the points called valid
+but for the first and last second, the median removed; the bound is that of the same points; speed is seconds of signal
+per CPU second of one thread. Real programme is read from ``../shared/data/akai`` beside the checkout; without it those
+rows are left out. Other trackers run where they are installed (`benchmarks.rivals`).
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import truth
+from benchmarks.rivals import RIVALS, score
 from tapemeasure.arrays import FloatArray
 from tapemeasure.delay.track import track_delay
 from tapemeasure.io import read_audio
@@ -36,6 +38,8 @@ class Case:
     pilot: str
     bandwidth_hz: float
     target_us: float | None
+    fast: bool = False
+    hiss_dbfs: float = truth.HISS_DBFS
 
 
 def recordings(seconds: float) -> FloatArray | None:
@@ -53,12 +57,15 @@ def cases(seconds: float, seed: int) -> list[Case]:
         Case("no pilot, synthetic", music, truth.PLAIN, False, "none", FLUTTER_HZ, 0.8),
         Case("no pilot, synthetic, EQ", music, truth.PLAIN, True, "none", FLUTTER_HZ, 0.8),
         Case("no pilot, synthetic, EQ, hard", music, truth.HARD, True, "none", HARD_HZ, 1.0),
+        Case("no pilot, synthetic, EQ, -40 dBFS", music, truth.PLAIN, True, "none", FLUTTER_HZ, None, hiss_dbfs=-40.0),
+        Case("fast, synthetic, EQ", music, truth.PLAIN, True, "none", FLUTTER_HZ, 2.2, fast=True),
     ]
     real = recordings(seconds)
     if real is not None:
         rows += [
             Case("no pilot, real, EQ", real, truth.PLAIN, True, "none", FLUTTER_HZ, 0.5),
             Case("no pilot, real, EQ, hard", real, truth.HARD, True, "none", HARD_HZ, 1.0),
+            Case("fast, real, EQ", real, truth.PLAIN, True, "none", FLUTTER_HZ, 2.2, fast=True),
         ]
     pulses, tone = truth.pulses(seconds), truth.tone(3150.0, 0.25, seconds)
     inband = music + truth.tone(15000.0, 0.01, seconds)
@@ -75,27 +82,78 @@ def cases(seconds: float, seed: int) -> list[Case]:
 def track(case: Case, output: FloatArray) -> tuple[DelayTrajectory, float]:
     """Trajectory, and CPU seconds."""
     begin = time.process_time()
-    result = track_delay(case.programme, output, sample_rate=truth.SAMPLE_RATE, pilot=case.pilot, rate_hz=RATE_HZ)
+    result = track_delay(
+        case.programme, output, sample_rate=truth.SAMPLE_RATE, pilot=case.pilot, rate_hz=RATE_HZ, fast=case.fast
+    )
     return result.trajectory, time.process_time() - begin
 
 
 def print_row(case: Case, seconds: float, seed: int) -> None:
     saturated = case.pilot in ("none", "inband")
-    output = truth.machine(case.programme, case.delay, equalised=case.equalised, saturated=saturated, seed=seed)
+    output = truth.machine(
+        case.programme,
+        case.delay,
+        equalised=case.equalised,
+        saturated=saturated,
+        seed=seed,
+        hiss_dbfs=case.hiss_dbfs,
+    )
     path, cpu_s = track(case, output)
     inside = (path.time_s > 1.0) & (path.time_s < seconds - 1.0)
     valid = path.valid & inside
     error = 1e6 * (path.delay_s - case.delay(path.time_s))
     error = np.abs(error - np.median(error[valid]))
     within = np.mean(error[valid] < 1e6 * path.sigma_s[valid])
-    bound = truth.bound_us(case.programme, bandwidth_hz=case.bandwidth_hz, equalised=case.equalised)
+    played_s = path.time_s[valid] - path.delay_s[valid]
+    bound = truth.bound_us(
+        case.programme,
+        played_s,
+        bandwidth_hz=case.bandwidth_hz,
+        equalised=case.equalised,
+        hiss_dbfs=case.hiss_dbfs,
+    )
     target = "" if case.target_us is None else f"{case.target_us:.2f}"
     print(
-        f"{case.name:<32} {seed:>4} {np.sqrt(np.mean(error[valid] ** 2)):>8.3f} {target:>7} {bound:>8.3f} "
+        f"{case.name:<34} {seed:>4} {np.sqrt(np.mean(error[valid] ** 2)):>8.3f} {target:>7} {bound:>8.3f} "
         f"{error[valid].max():>8.2f} {100 * within:>7.0f} "
         f"{100 * valid.sum() / inside.sum():>7.1f} {seconds / cpu_s:>7.1f}",
         flush=True,
     )
+
+
+def print_lost_samples(seconds: float, seed: int) -> None:
+    """Lost and doubled samples, one every three seconds, beside a tone of 3150 Hz; and none where there are none."""
+    rng = np.random.default_rng(seed)
+    case = Case("", truth.tone(3150.0, 0.25, seconds), truth.PLAIN, False, "tone", TONE_HZ, None)
+    whole = truth.machine(case.programme, case.delay, equalised=True, saturated=False, seed=seed)
+    times_s = np.arange(2.0, seconds - 2.0, 3.0) + rng.uniform(0.0, 1.0, len(np.arange(2.0, seconds - 2.0, 3.0)))
+    places = [(round(t * truth.SAMPLE_RATE), int(rng.choice([-1, 1]))) for t in times_s]
+    found, invented = (
+        track_delay(case.programme, output, sample_rate=truth.SAMPLE_RATE, pilot="tone").lost_samples
+        for output in (truth.with_lost_samples(whole, places), whole)
+    )
+    at_s = [(place - sum(count for _, count in places[:k])) / truth.SAMPLE_RATE for k, (place, _) in enumerate(places)]
+    near = sum(
+        any(abs(event.time_s - t) < 0.01 and event.samples == -count for event in found)
+        for t, (_, count) in zip(at_s, places, strict=True)
+    )
+    told = f"{near} of {len(places)} found within 10 ms, {len(invented)} invented"
+    print(f"lost samples beside 3150 Hz, seed {seed}: {told}", flush=True)
+
+
+def print_rivals(seconds: float, seed: int) -> None:
+    """Other trackers on the first case, those that are installed."""
+    case = cases(seconds, seed)[0]
+    output = truth.machine(case.programme, case.delay, equalised=False, saturated=True, seed=seed)
+    for rival in RIVALS:
+        begin = time.process_time()
+        try:
+            found = rival.track(case.programme, output, truth.SAMPLE_RATE)
+        except ImportError:
+            print(f"{rival.name:<40} not installed: pip install {rival.package}")
+            continue
+        speed = seconds / (time.process_time() - begin)
+        print(f"{rival.name:<40} {score(found, case.delay, seconds):>10.2f} us rms {speed:>7.1f} x", flush=True)
 
 
 def main() -> None:
@@ -109,11 +167,14 @@ def main() -> None:
     warm = cases(4.0, 0)
     for case in warm[:1] + warm[-5:]:
         track(case, truth.machine(case.programme, case.delay, equalised=False, saturated=False, seed=0))
-    print(f"{'case':<32} {'seed':>4} {'rms us':>8} {'target':>7} {'bound':>8} ", end="")
+    print(f"{'case':<34} {'seed':>4} {'rms us':>8} {'target':>7} {'bound':>8} ", end="")
     print(f"{'max us':>8} {'% sigma':>7} {'% valid':>7} {'speed':>7}")
     for seed in seeds:
         for case in cases(seconds, seed):
             print_row(case, seconds, seed)
+    for seed in seeds:
+        print_lost_samples(seconds, seed)
+    print_rivals(seconds, seeds[0])
 
 
 if __name__ == "__main__":

@@ -107,23 +107,47 @@ def tape_equaliser() -> FloatArray:
     return np.vstack([high, bump / bump[3], low])
 
 
-def machine(samples: FloatArray, delay: Wander, *, equalised: bool, saturated: bool, seed: int) -> FloatArray:
+def machine(
+    samples: FloatArray, delay: Wander, *, equalised: bool, saturated: bool, seed: int, hiss_dbfs: float = HISS_DBFS
+) -> FloatArray:
     """Output of the machine."""
     played = np.tanh(samples) if saturated else samples
     n = np.arange(len(samples))
     out = read_at(played, n - delay(n / SAMPLE_RATE) * SAMPLE_RATE, half_taps=64)
     if equalised:
         out = signal.sosfilt(tape_equaliser(), out)
-    hiss = 10.0 ** (HISS_DBFS / 20.0) * np.random.default_rng(seed).standard_normal(len(out))
+    hiss = 10.0 ** (hiss_dbfs / 20.0) * np.random.default_rng(seed).standard_normal(len(out))
     return np.asarray(out + hiss, dtype=np.float64)
 
 
-def bound_us(samples: FloatArray, *, bandwidth_hz: float, equalised: bool, window_s: float = 0.02) -> float:
-    """Cramer-Rao bound of a tracker of that bandwidth, rms over the file, microseconds: sqrt(B N0 / mean(x'^2))."""
+def with_lost_samples(output: FloatArray, places: list[tuple[int, int]]) -> FloatArray:
+    """Output in which samples are missing (count above 0) or doubled (below) at places (sample, count) of the whole."""
+    parts, first = [], 0
+    for place, count in places:
+        parts.append(output[first:place])
+        first = place + count
+    return np.concatenate([*parts, output[first:]])
+
+
+def bound_us(
+    samples: FloatArray,
+    time_s: FloatArray,
+    *,
+    bandwidth_hz: float,
+    equalised: bool,
+    hiss_dbfs: float = HISS_DBFS,
+    window_s: float = 0.02,
+) -> float:
+    """Cramer-Rao bound of a tracker of that bandwidth, rms over some times, microseconds: sqrt(B N0 / mean(x'^2)).
+
+    The mean is taken around every time; `samples` is the input as it stands in the output but for its delay.
+    """
     heard = signal.sosfilt(tape_equaliser(), samples) if equalised else samples
     slope = np.gradient(heard) * SAMPLE_RATE
     width = max(1, round(max(window_s, 0.5 / bandwidth_hz) * SAMPLE_RATE))
     power = signal.fftconvolve(slope**2, np.ones(width) / width, "same")
-    power = np.maximum(power, np.percentile(power, 1.0))
-    noise = 2.0 * 10.0 ** (HISS_DBFS / 10.0) / SAMPLE_RATE
+    power = power[np.clip(np.round(time_s * SAMPLE_RATE).astype(np.int64), 0, len(power) - 1)]
+    # in a silence as short as the window the surroundings tell, whatever this formula says
+    power = np.maximum(power, np.percentile(power, 2.0))
+    noise = 2.0 * 10.0 ** (hiss_dbfs / 10.0) / SAMPLE_RATE
     return float(1e6 * np.sqrt(np.mean(bandwidth_hz * noise / power)))

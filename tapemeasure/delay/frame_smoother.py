@@ -47,7 +47,7 @@ def smooth_frames(frames: FrameDelays, *, sample_rate: float) -> tuple[int, Floa
     from scipy.ndimage import median_filter
 
     hop = EVERY * frames.hop_samples
-    delay, quality, loud = (row[::EVERY] for row in (frames.delay_s, frames.quality, frames.loud))
+    delay, quality, loud = frames.delay_s[::EVERY], frames.quality[::EVERY], frames.loud[::EVERY]
     usual = median_filter(delay, SURROUNDINGS, mode="nearest")
     good = loud & (quality > max(GOOD_QUALITY, 0.5 * frames.match())) & (np.abs(delay - usual) < FAR_S)
     information = np.full(len(delay), USUAL_S**-2.0)
@@ -64,4 +64,6 @@ def smooth_frames(frames: FrameDelays, *, sample_rate: float) -> tuple[int, Floa
         clear=good,
         rounds=ROUNDS,
     )
-    return hop, found.delay_s, found.sigma_s
+    # such a machine errs alike for the length of a note: neighbours do not make a point better than a frame is
+    one_frame = np.where(good, USUAL_S * np.sqrt(np.where(good, found.excess, 1.0)), np.inf)
+    return hop, found.delay_s, np.where(good, np.maximum(found.sigma_s, one_frame), np.hypot(found.sigma_s, USUAL_S))

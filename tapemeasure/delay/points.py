@@ -24,6 +24,10 @@ from tapemeasure.delay.tone import Tone
 from tapemeasure.delay.tone_delays import ToneDelays, track_tones
 from tapemeasure.errors import NoMatchError
 
+DISTORTED = (
+    "the machine distorts the programme so much that its waveform cannot be followed; tracked by correlation alone, "
+    "good to some ten microseconds beside what the distortion itself delays: use a pilot"
+)
 INBAND_PASSES = 2
 UNKNOWN_S = 50e-6
 """Uncertainty of the programme's delay where it says nothing and is bridged."""
@@ -211,6 +215,7 @@ def _by_programme(
         valid=refined.valid,
         polarity=programme.polarity,
         reach_s=1.01 * refined.hop_samples / sample_rate,
+        told=(DISTORTED,) if refined.coarse else (),
     )
 
 

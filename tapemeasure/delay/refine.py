@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray, Progress, no_progress
+from tapemeasure.delay.frame_smoother import WORST_S, smooth_frames
 from tapemeasure.delay.gcc import GOOD_QUALITY, FrameDelays
 from tapemeasure.delay.machine_fit import (
     MachineFit,
@@ -43,18 +44,25 @@ LIMITS_HZ = (2500.0, 6000.0)
 
 SECURE_PASSES = 3
 
+MIN_FOLLOWED = 0.25
+"""Part of what correlates that the waveform must follow, else correlation alone is relied on."""
+
 TRUST_S = 500e-6
 """Largest correction of one pass."""
 
 
 @dataclass(frozen=True)
 class RefinedDelays:
-    """Delay and standard uncertainty every `hop_samples` of the output, seconds, and where there is evidence."""
+    """Delay and standard uncertainty every `hop_samples` of the output, seconds, and where there is evidence.
+
+    `coarse`: found by correlation alone, because no model of the machine's waveform holds.
+    """
 
     hop_samples: int
     delay_s: FloatArray
     sigma_s: FloatArray
     valid: BoolArray
+    coarse: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,11 @@ def refine_delays(
         fit = without_delay(known, sums.spectra)
         if secure and _settled(moved, found):
             break
-    return _result(delay, sigma, n_input=len(stimulus), grid=grid)
+    refined = _result(delay, sigma, n_input=len(stimulus), grid=grid)
+    if refined.valid.sum() < MIN_FOLLOWED * start.likely.sum():
+        # no model of this machine's waveform holds
+        return _of_frames(coarse, n_input=len(stimulus), sample_rate=sample_rate)
+    return refined
 
 
 def _smoothed(
@@ -156,6 +168,13 @@ def _smoothed(
     evidence = _evidence(sums.normal, grid.sample_rate)
     found = smooth_delays(evidence, delay_s, prior=prior, excess=excess, coupling=coupling, clear=clear, noise=noise)
     return found, coupling
+
+
+def _of_frames(coarse: FrameDelays, *, n_input: int, sample_rate: float) -> RefinedDelays:
+    hop, delay, sigma = smooth_frames(coarse, sample_rate=sample_rate)
+    played = np.arange(len(delay)) * hop / sample_rate - delay
+    valid = (sigma < WORST_S) & (played >= 0.0) & (played <= n_input / sample_rate)
+    return RefinedDelays(hop_samples=hop, delay_s=delay, sigma_s=sigma, valid=valid, coarse=True)
 
 
 def _start(coarse: FrameDelays, n_knots: int, *, hop: int) -> _Start:

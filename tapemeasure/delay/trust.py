@@ -102,5 +102,8 @@ def evident(sigma_s: FloatArray, known: BoolArray, grid: Grid) -> BoolArray:
     if not known.any():
         return known
     limit_s = np.clip(BRIDGED * np.quantile(sigma_s[known], 0.25), LEAST_LIMIT_S, CAPTURE_S)
-    worst_s = maximum_filter1d(np.where(known, sigma_s, CAPTURE_S), round(BESIDE_S * grid.rate_hz) | 1, mode="nearest")
+    doubt_s = np.where(known, sigma_s, CAPTURE_S)
+    # outside of all that is known nothing is bridged
+    doubt_s[: int(np.argmax(known))] = doubt_s[len(known) - int(np.argmax(known[::-1])) :] = 0.0
+    worst_s = maximum_filter1d(doubt_s, round(BESIDE_S * grid.rate_hz) | 1, mode="nearest")
     return np.asarray(known & (worst_s < limit_s))

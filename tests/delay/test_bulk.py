@@ -17,6 +17,17 @@ def test_delay_and_polarity_are_found(known, music: np.ndarray, delay_s: float, 
     assert np.median(found.delay_s) == pytest.approx(delay_s, abs=5e-4)
 
 
+def test_an_output_thirty_seconds_late_is_found_by_its_loud_passages(known) -> None:
+    music = known.music(8.0, seed=4)
+    music[: 3 * known.rate] *= 1e-3
+    hiss = 1e-3 * np.random.default_rng(5).standard_normal(40 * known.rate)
+    output = hiss.copy()
+    output[30 * known.rate : 38 * known.rate] -= music
+    found = find_bulk_delay(music, output, sample_rate=known.rate, max_delay_s=40.0)
+    assert found.polarity == -1
+    assert np.median(found.delay_s) == pytest.approx(30.0, abs=5e-4)
+
+
 def test_a_short_output_is_found_in_a_long_input(known, music: np.ndarray) -> None:
     output = np.concatenate([np.zeros(700), music])[: 3 * known.rate // 2]
     found = find_bulk_delay(music, output, sample_rate=known.rate, max_delay_s=5.0)
