@@ -126,3 +126,8 @@ def test_bad_assignment_is_a_parameter_error(text):
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         TapeSettings().drive = 1.0
+
+
+def test_a_truth_value_is_no_oversampling_factor():
+    with pytest.raises(ParameterError, match=r"oversampling = True: input should be 1, 2, 4, 8 or 16"):
+        validated(TapeSettings, {"oversampling": True}, where="x")

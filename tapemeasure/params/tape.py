@@ -86,6 +86,14 @@ class MagneticSettings(ParamsModel):
     oversampling: Literal[1, 2, 4, 8, 16] = 16
     oversampling_mode: Literal["linear_phase", "minimum_phase"] = "linear_phase"
 
+    @field_validator("oversampling", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any) -> Any:
+        # True equals 1, and a Literal compares by equality
+        if isinstance(value, bool):
+            raise ValueError("input should be 1, 2, 4, 8 or 16")
+        return value
+
 
 class ReplaySettings(ParamsModel):
     """Speed, replay head and equalisation."""
