@@ -131,9 +131,11 @@ def machine_rows(seed: int) -> Iterator[Row]:
     yield Row("crosstalk, dB", settings.crosstalk_db or 0.0, crosstalk.overall_db, crosstalk.overall_sigma_db)
     azimuth = measure_azimuth(played[:, 0], played[:, 1], sample_rate=SAMPLE_RATE, crosstalk_db=crosstalk.overall_db)
     skew_us = 1e6 * capture.truths["azimuth"].delay_s
-    per_urad = 1e-3 * settings.track_distance_mm / (0.0254 * settings.speed_ips)
+    # the machine tells what lies between the tracks at nominal speed
+    faster = 1.0 + settings.speed_error_pct / 100.0
+    per_urad = 1e-3 * settings.track_distance_mm / (0.0254 * settings.speed_ips * faster)
     yield Row("azimuth, static, us", per_urad * settings.azimuth_urad, azimuth.static_us, azimuth.static_sigma_us)
-    yield Row("azimuth, dynamic, us", float(np.std(skew_us)), azimuth.dynamic_us, azimuth.dynamic_sigma_us)
+    yield Row("azimuth, dynamic, us", float(np.std(skew_us)) / faster, azimuth.dynamic_us, azimuth.dynamic_sigma_us)
     yield from fault_rows(seed)
 
 

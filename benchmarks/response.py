@@ -220,7 +220,7 @@ def of_response(machine: Machine, response: Response) -> dict[str, tuple[float, 
             for values in (response.magnitude_db, response.sigma_db)
         )
         found[f"response at {hz:g} Hz, dB"] = (value, sigma, level(hz))
-    fine_hz = np.geomspace(25.0, 20000.0, 20000)
+    fine_hz = np.asarray(np.geomspace(25.0, 20000.0, 20000), dtype=np.float64)
     curve = 20.0 * np.log10(np.abs(machine.linear(fine_hz)))
     high_hz = fine_hz[(fine_hz > 1000.0) & (curve <= np.interp(1000.0, fine_hz, curve) - 3.0)][0]
     band = passband(response)

@@ -1,4 +1,4 @@
-"""Stage measure@device: response, harmonics, distortion, noise and delay of every aligned take (JSON)."""
+"""Stage measure@device: response, distortion, noise, wow and flutter and delay of every aligned take (JSON)."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from stages.common import DATA, Take, device_argument, device_folder, run_stage,
 from tapemeasure.analysis.take import measure_take
 from tapemeasure.io import read_json, write_json
 from tapemeasure.params import Params, load_params
+from tapemeasure.trajectory import load_trajectory
 
 
 def main(device: str) -> None:
@@ -28,6 +29,7 @@ def _measure(take: Take, folder: Path, params: Params) -> None:
         silence_dbfs=params.hiss.silence_dbfs,
         guard_s=params.hiss.guard_s,
         min_length_s=params.hiss.min_length_s,
+        trajectory=load_trajectory(DATA / "delays" / take.device / f"{take.name}.npz"),
     )
     delay = read_json(DATA / "delays" / take.device / f"{take.name}.json")
     write_json(folder / f"{take.name}.json", measured.as_dict(delay=delay))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tapemeasure.analysis.tone_check import require_tone
+from tapemeasure.analysis.tone_noise import tones_and_noise
 from tapemeasure.arrays import FloatArray
 from tapemeasure.dsp.spectra import tone_amplitudes
 from tapemeasure.errors import MismatchError, ParameterError, SignalError
@@ -14,8 +16,7 @@ MAX_ORDER = 9
 HIDDEN_DB = 6.0
 """A reading less than this above its noise is not told."""
 _THD_SIGMAS = 3.0
-_PROBE_PERIODS = (-14.0, -10.0, -6.0, 6.0, 10.0, 14.0)
-"""Where the noise beside a harmonic is read, in periods of the record away from it."""
+_DB_PER_NEPER = 20.0 / np.log(10.0)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,11 @@ class ToneDistortion:
 
 @dataclass(frozen=True)
 class DistortionVsLevel:
-    """Gain and distortion of one frequency against level; see the schema in `tapemeasure.analysis.take`."""
+    """Gain and distortion of one frequency against level; see the schema in `tapemeasure.analysis.take`.
+
+    `gain_sigma_db`, `thd_sigma_pct` and `harmonics_sigma_db` are the standard uncertainties that the noise beside the
+    tones leaves; NaN where the figure itself is.
+    """
 
     frequency_hz: float
     level_dbfs: FloatArray
@@ -52,6 +57,9 @@ class DistortionVsLevel:
     thd_pct: FloatArray
     thd_floor_pct: FloatArray
     harmonics_db: FloatArray
+    gain_sigma_db: FloatArray
+    thd_sigma_pct: FloatArray
+    harmonics_sigma_db: FloatArray
 
 
 def tone_distortion(
@@ -77,12 +85,13 @@ def tone_distortion(
     MismatchError
         If the lengths differ.
     SignalError
-        If the record holds fewer than 20 periods of the tone, or the stimulus does not hold the tone.
+        If the record holds fewer than 20 periods of the tone, the stimulus does not hold the tone, or the output holds
+        one of another frequency.
 
     Notes
     -----
     Windowed least squares at the known frequencies (no leakage between them); exact for a steady tone. Noise is the
-    rms of the amplitudes read at six frequencies 6 to 14 periods of the record beside each harmonic: a hum line on a
+    rms of the amplitudes read at ten frequencies 6 to 14 periods of the record beside each harmonic: a hum line on a
     harmonic itself counts as harmonic.
     """
     if not 2 <= harmonics <= MAX_ORDER:
@@ -95,28 +104,14 @@ def tone_distortion(
     played = float(np.abs(tone_amplitudes(stimulus, sample_rate=sample_rate, frequencies_hz=[frequency_hz])[0]))
     if played < 0.5 * np.sqrt(2.0 * np.mean(np.square(stimulus))) or played == 0.0:
         raise SignalError(f"tone: the stimulus is not a sine of {frequency_hz:g} Hz there; check the timeline")
-    orders = np.arange(1, harmonics + 1)
+    require_tone(output, sample_rate=sample_rate, frequency_hz=frequency_hz)
+    orders = np.arange(1.0, harmonics + 1.0)
     inside = orders * frequency_hz < 0.49 * sample_rate
     heard = np.full(harmonics, np.nan)
     noise = np.full(harmonics, np.nan)
-    tones_hz = [float(order) * frequency_hz for order in orders[inside]]
-    heard[inside] = np.abs(tone_amplitudes(output, sample_rate=sample_rate, frequencies_hz=tones_hz))
-    noise[inside] = [_noise_beside(output, tone_hz, tones_hz, sample_rate=sample_rate) for tone_hz in tones_hz]
+    amplitudes, noise[inside] = tones_and_noise(output, sample_rate=sample_rate, tones_hz=orders[inside] * frequency_hz)
+    heard[inside] = np.abs(amplitudes)
     return ToneDistortion(frequency_hz, played, float(heard[0]), heard[1:], noise)
-
-
-def _noise_beside(output: FloatArray, tone_hz: float, tones_hz: list[float], *, sample_rate: int) -> float:
-    """Rms amplitude read just beside a tone while all tones are fitted too."""
-    step_hz = sample_rate / len(output)
-    probes = [tone_hz + periods * step_hz for periods in _PROBE_PERIODS]
-    nearest = [min(abs(probe - tone) for tone in [0.0, *tones_hz]) for probe in probes]
-    usable = [
-        probe
-        for probe, distance in zip(probes, nearest, strict=True)
-        if probe > 0.0 and distance >= 2.0 * step_hz and probe < 0.5 * sample_rate
-    ]
-    read = tone_amplitudes(output, sample_rate=sample_rate, frequencies_hz=[*tones_hz, *usable])[len(tones_hz) :]
-    return float(np.sqrt(np.mean(np.abs(read) ** 2))) if usable else float("nan")
 
 
 def distortion_vs_level(steps: Sequence[ToneDistortion]) -> DistortionVsLevel:
@@ -164,6 +159,10 @@ def distortion_vs_level(steps: Sequence[ToneDistortion]) -> DistortionVsLevel:
         floor = np.where(n_orders > 0, np.sqrt(noise_power) / fundamental, np.nan)
         thd = np.where(told_thd, np.sqrt(np.maximum(power - noise_power, 0.0)) / fundamental, np.nan)
         told = np.where(harmonics > above * noise[:, 1:], harmonics, np.nan)
+        # an amplitude feels the part of the noise that is in phase with it: half of its power
+        gain_sigma_db = _DB_PER_NEPER * np.sqrt(0.5) * noise[:, 0] / fundamental
+        in_thd = np.where(measured, harmonics * noise[:, 1:], 0.0)
+        thd_sigma = np.sqrt(0.5 * np.sum(in_thd**2, axis=1)) / (thd * fundamental**2)
         return DistortionVsLevel(
             frequency_hz=frequencies.pop(),
             level_dbfs=20.0 * np.log10(played),
@@ -172,4 +171,7 @@ def distortion_vs_level(steps: Sequence[ToneDistortion]) -> DistortionVsLevel:
             thd_pct=100.0 * thd,
             thd_floor_pct=100.0 * floor,
             harmonics_db=20.0 * np.log10(told / fundamental[:, np.newaxis]),
+            gain_sigma_db=gain_sigma_db,
+            thd_sigma_pct=100.0 * thd_sigma,
+            harmonics_sigma_db=_DB_PER_NEPER * np.sqrt(0.5) * noise[:, 1:] / told,
         )

@@ -52,8 +52,20 @@ class SweepImpulses:
         centre = round(centre_s * self.sample_rate)
         return _cut(self.impulse, centre, left, right), float(np.sum(_taper(left, right) ** 2))
 
-    def linear(self) -> tuple[ComplexArray, ComplexArray, float, float]:
-        """Linear response, that of a wire cut out in the same way, and the cut's energy (samples) and length (s).
+    def short(self, *, centre_s: float, left_s: float, right_s: float) -> tuple[ComplexArray, float, float]:
+        """As `cut`, with as few bins as a piece needs: the spectrum, the energy, and the distance of the bins in Hz."""
+        from scipy.fft import next_fast_len
+
+        left, right = round(left_s * self.sample_rate), round(right_s * self.sample_rate)
+        offset = np.arange(-left, right)
+        taper = _taper(left, right)
+        piece = np.zeros(next_fast_len(8 * (left + right), real=True))
+        piece[offset] = self.impulse[(offset + round(centre_s * self.sample_rate)) % len(self.impulse)] * taper
+        spectrum = np.asarray(np.fft.rfft(piece), dtype=np.complex128)
+        return spectrum, float(np.sum(taper**2)), self.sample_rate / len(piece)
+
+    def linear(self) -> tuple[ComplexArray, ComplexArray, float]:
+        """Linear response, that of a wire cut out in the same way, and the cut's energy (samples).
 
         The cut goes from 30 % of the way to the second order's response up to the end of the recorded tail. What the
         ends of the swept band do to it cancels in the quotient of the two.
@@ -62,7 +74,7 @@ class SweepImpulses:
         left_s, right_s = 0.3 * gap_s, max(self.tail_s, 0.05 * gap_s)
         spectrum, energy_samples = self.cut(centre_s=0.0, left_s=left_s, right_s=right_s)
         left, right = round(left_s * self.sample_rate), round(right_s * self.sample_rate)
-        return spectrum, _cut(self.wire, 0, left, right), energy_samples, left_s + right_s
+        return spectrum, _cut(self.wire, 0, left, right), energy_samples
 
     @property
     def bin_hz(self) -> float:

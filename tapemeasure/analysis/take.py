@@ -39,6 +39,9 @@ reads 0), as in the timeline::
       thd_pct          [n], harmonics 2..N against the fundamental, noise subtracted; null where hidden in noise
       thd_floor_pct    [n], what noise alone would read
       harmonics_db     [n][N-1], orders 2..N relative to the fundamental; null where hidden or above Nyquist
+      gain_sigma_db    [n], standard uncertainty of gain_db
+      thd_sigma_pct    [n], standard uncertainty of thd_pct
+      harmonics_sigma_db  [n][N-1], standard uncertainty of harmonics_db
     noise              Noise or null (no silence in the stimulus)
       level_dbfs               float, rms of the output in the silences, without its mean value
       level_above_200hz_dbfs   float
@@ -47,12 +50,32 @@ reads 0), as in the timeline::
       dc_dbfs                  float or null, mean value
       hum_50hz_dbfs            float or null: sum of the lines found at 50, 100, ... 500 Hz
       hum_60hz_dbfs            float or null: the same for 60 Hz
-      hum_lines                list of {frequency_hz, level_dbfs}: every line found, of both combs
+      hum_lines                list of {frequency_hz, level_dbfs, sigma_db}: every line found, of both combs
       duration_s               float, of the silences together
       frequency_hz             [n]
       density_dbfs_per_hz      [n], power density (median over windows), one-sided
       third_octave_hz          [m], nominal band centres
       third_octave_dbfs        [m], level in each band; null where the window cannot resolve it
+      level_468_quasi_peak_dbfs      float or null (silence shorter than 1.1 s): mean reading of an ITU-R 468 meter
+      level_sigma_db                 float, standard uncertainty of level_dbfs; null for less than 0.75 s; so
+      level_above_200hz_sigma_db     float
+      level_a_sigma_db               float
+      level_468_sigma_db             float
+      level_468_quasi_peak_sigma_db  float or null
+      hum_50hz_sigma_db              float or null
+      hum_60hz_sigma_db              float or null
+      third_octave_sigma_db          [m]
+    wow_flutter        WowFlutter or null (no trajectory); this and the next are those of
+                       `tapemeasure.analysis.take_details.TakeDetails`, every field with its unit, and with its standard
+                       uncertainty beside it (``sigma``)
+    modulation_noise, dropouts, crosstalk, azimuth, print_through, maximum_output, saturation_output, signal_to_noise
+                       each an object or null
+    intermodulation, thd_noise, compression, hysteresis
+                       lists of objects
+    passband, head_bump, group_delay
+                       each an object or null
+    din45500           list of requirements with verdicts
+    not_measured       list of str: why one of these is missing
     silences           list of {start_s, end_s}: where the noise was read, on the time axis of the stimulus
     warnings           list of str, for the reader
     delay              filled by the caller (stage or command) from the delay trajectory, or null
@@ -70,10 +93,14 @@ from tapemeasure.analysis.noise import Noise, measure_noise
 from tapemeasure.analysis.response import Response, programme_response, sweep_response
 from tapemeasure.analysis.silence import Silence, find_silences, no_silence_text
 from tapemeasure.analysis.sweep import SweepImpulses, deconvolve_sweep
+from tapemeasure.analysis.sweep_check import require_sweep
+from tapemeasure.analysis.sweep_timing import steadied_sweep
+from tapemeasure.analysis.take_details import TakeDetails, Transport, measure_details
 from tapemeasure.arrays import FloatArray, as_channels
 from tapemeasure.errors import MismatchError, SignalError
 from tapemeasure.signals.sweeps import sweep_of_segment
 from tapemeasure.signals.timeline import Segment, SegmentKind, Timeline
+from tapemeasure.trajectory import DelayTrajectory
 from tapemeasure.units import db_from_amplitude
 
 PREFERRED_LEVEL_DBFS = -20.0
@@ -95,12 +122,16 @@ class TakeMeasurement:
     harmonic_response: tuple[HarmonicResponse, ...]
     thd_vs_level: tuple[DistortionVsLevel, ...]
     noise: Noise | None
+    details: TakeDetails
     silences: tuple[Silence, ...]
     warnings: tuple[str, ...]
 
     def as_dict(self, *, delay: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Plain values in the order of the module's schema, with the caller's `delay` figures at the end."""
-        return {**asdict(self), "delay": None if delay is None else dict(delay)}
+        values = asdict(self)
+        details = values.pop("details")
+        ending = {key: values.pop(key) for key in ("silences", "warnings")}
+        return {**values, **details, **ending, "delay": None if delay is None else dict(delay)}
 
 
 def measure_take(
@@ -115,6 +146,8 @@ def measure_take(
     silence_dbfs: float = -60.0,
     guard_s: float = 0.15,
     min_length_s: float = 0.5,
+    trajectory: DelayTrajectory | None = None,
+    transport: Transport | None = None,
 ) -> TakeMeasurement:
     """Response, harmonics, distortion against level and noise of a take, as far as it allows them.
 
@@ -134,6 +167,10 @@ def measure_take(
         Of the responses; 0 for none.
     silence_dbfs, guard_s, min_length_s : float
         What counts as silence of the stimulus, as in `tapemeasure.analysis.silence.find_silences`.
+    trajectory : DelayTrajectory, optional
+        The delay that was undone; gives wow and flutter.
+    transport : Transport, optional
+        What is known of the machine: how the take was made, tape speed, diameters.
 
     Raises
     ------
@@ -170,6 +207,21 @@ def measure_take(
         )
     if not silences:
         warnings.append(f"no noise level: {no_silence_text(played, sample_rate=sample_rate, **finding)}")
+    curves = _thd_vs_level(played, heard, steps, sample_rate=sample_rate, harmonics=harmonics, warnings=warnings)
+    noise = _noise(heard, heard_silences, sample_rate=sample_rate)
+    details = measure_details(
+        as_channels(stimulus),
+        as_channels(aligned_output),
+        sample_rate=sample_rate,
+        channel=channel,
+        timeline=timeline,
+        silences=heard_silences,
+        response=response,
+        curves=curves,
+        noise=noise,
+        trajectory=trajectory,
+        transport=transport,
+    )
     return TakeMeasurement(
         sample_rate=sample_rate,
         duration_s=len(played) / sample_rate,
@@ -177,10 +229,9 @@ def measure_take(
         response=response,
         sweep_response=tuple(responses),
         harmonic_response=tuple(orders),
-        thd_vs_level=_thd_vs_level(
-            played, heard, steps, sample_rate=sample_rate, harmonics=harmonics, warnings=warnings
-        ),
-        noise=_noise(heard, heard_silences, sample_rate=sample_rate),
+        thd_vs_level=curves,
+        noise=noise,
+        details=details,
         silences=heard_silences,
         warnings=tuple(warnings),
     )
@@ -245,12 +296,13 @@ def _sweeps(
         level_dbfs = db_from_amplitude(float(np.max(np.abs(segment.cut(played)))))
         try:
             impulses = _impulses(played, heard, segment, timeline)
+            response = sweep_response(
+                impulses, smoothing_octaves=smoothing_octaves, name=segment.name, level_dbfs=level_dbfs
+            )
         except SignalError as error:
             warnings.append(f"{segment.name}: {error}")
             continue
-        responses.append(
-            sweep_response(impulses, smoothing_octaves=smoothing_octaves, name=segment.name, level_dbfs=level_dbfs)
-        )
+        responses.append(response)
         orders += harmonic_responses(
             impulses,
             harmonics=harmonics,
@@ -273,7 +325,9 @@ def _impulses(played: FloatArray, heard: FloatArray, segment: Segment, timeline:
     stop = min([segment.stop_samples + round(SWEEP_TAIL_S * timeline.sample_rate), len(played), *later])
     cut = slice(segment.start_samples, stop)
     sweep = sweep_of_segment(segment, sample_rate=timeline.sample_rate)
-    return deconvolve_sweep(played[cut], heard[cut], sample_rate=timeline.sample_rate, sweep=sweep)
+    require_sweep(heard[cut], sample_rate=timeline.sample_rate, sweep=sweep)
+    steadied = steadied_sweep(heard[cut], sample_rate=timeline.sample_rate, sweep=sweep)
+    return deconvolve_sweep(played[cut], steadied.output, sample_rate=timeline.sample_rate, sweep=sweep)
 
 
 def _from_programme(

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,11 @@ from tapemeasure.delay.track import PILOTS
 from tapemeasure.errors import SignalError, TapeMeasureError, UsageError
 from tapemeasure.io import provenance, read_pair, write_json
 
+if TYPE_CHECKING:
+    from tapemeasure.analysis.rotating_parts import RotatingPart
+    from tapemeasure.analysis.take_details import Transport
+    from tapemeasure.trajectory import DelayTrajectory
+
 
 @dataclass(frozen=True)
 class _Options:
@@ -31,6 +36,29 @@ class _Options:
     channel: int
     harmonics: int
     smoothing_octaves: float
+    head_delay_ms: float | None
+    speed_ips: float | None
+    part: tuple[str, ...]
+
+    def transport(self) -> "Transport":
+        """What the user tells of the machine."""
+        from tapemeasure.analysis.take_details import Transport
+
+        if self.part and self.speed_ips is None:
+            raise UsageError("--part names lines by the tape's speed; give --speed too")
+        head_delay_s = None if self.head_delay_ms is None else 1e-3 * self.head_delay_ms
+        return Transport(head_delay_s, self.speed_ips, None, tuple(_part(text) for text in self.part))
+
+
+def _part(text: str) -> "RotatingPart":
+    """A rotating part from NAME=DIAMETER."""
+    from tapemeasure.analysis.rotating_parts import RotatingPart
+
+    name, _, diameter = text.partition("=")
+    try:
+        return RotatingPart(name, float(diameter))
+    except ValueError as error:
+        raise UsageError(f"--part {text}: give a name and a diameter in mm above 0, e.g. capstan=6.0") from error
 
 
 @click.command(epilog="Levels of tones and sweeps are peak dBFS; levels of noise are rms dBFS (full scale 1.0 rms).")
@@ -59,14 +87,35 @@ class _Options:
     metavar="OCTAVES",
     help="Width over which responses are averaged.",
 )
+@click.option(
+    "--head-delay",
+    "head_delay_ms",
+    type=FiniteRange(0.01, 5000.0),
+    metavar="MS",
+    help="The take came off the tape while it was recorded, the heads so far apart: undone in wow and flutter.",
+)
+@click.option("--speed", "speed_ips", type=FiniteRange(0.1, 120.0), metavar="IPS", help="Tape speed, inches a second.")
+@click.option(
+    "--part",
+    multiple=True,
+    metavar="NAME=MM",
+    help="Diameter of a rotating part (capstan=6.0), which names the lines of the flutter; may be repeated.",
+)
 @click.option("-o", "--output", "output_json", metavar="FILE.json", help="Write the JSON here too.")
 @click.option("--plot", metavar="FILE", help="Draw the responses (png, svg or pdf).")
+@click.option("--plot-flutter", metavar="FILE", help="Draw the spectrum of wow and flutter of one take.")
 @json_option
 @force_option
 def command(
-    files: tuple[str, ...], output_json: str | None, plot: str | None, as_json: bool, force: bool, **options: Any
+    files: tuple[str, ...],
+    output_json: str | None,
+    plot: str | None,
+    plot_flutter: str | None,
+    as_json: bool,
+    force: bool,
+    **options: Any,
 ) -> None:
-    """Measure response, distortion, noise and delay of a take.
+    """Measure response, distortion, noise, wow and flutter and delay of a take.
 
     INPUT is what was played, OUTPUT what came back. A FOLDER holds pairs <name>_input.wav and <name>_output.wav, in
     it or one folder below, with their timelines <name>_input.json. The delay is tracked and undone first. With a
@@ -78,10 +127,15 @@ def command(
       tapemeasure measure stimulus.wav capture.wav --timeline stimulus.json
       tapemeasure measure raw/akai --json
       tapemeasure measure in.wav out.wav --pilot none -o take.json --plot response.svg
+      tapemeasure measure in.wav out.wav --head-delay 160 --speed 7.5 --part capstan=6.0
     """
     chosen = _Options(**options)
+    chosen.transport()
     check_output(output_json, endings=(".json",), force=force, inputs=[chosen.timeline])
-    check_output(plot, endings=PICTURE_ENDINGS, force=force)
+    for picture in (plot, plot_flutter):
+        check_output(picture, endings=PICTURE_ENDINGS, force=force)
+    if plot_flutter is not None and (chosen.aligned or len(files) == 1):
+        raise UsageError("--plot-flutter draws one take whose delay is tracked; leave --aligned and folders out")
     folder = _folder(files, chosen)
     if folder is None:
         takes, result = _one(files, chosen)
@@ -91,6 +145,8 @@ def command(
         write_json(output_json, result, force=force)
     if plot is not None:
         _draw(takes, Path(plot), force=force)
+    if plot_flutter is not None:
+        _draw_flutter(takes[0], Path(plot_flutter), force=force)
     print_result(result, as_json=as_json, rows=[row for take in takes for row in take_rows(take)])
     failed = [take["name"] for take in takes if "error" in take]
     if failed:
@@ -147,6 +203,7 @@ def _measure(
     for path, samples in ((input_file, stimulus), (output_file, output)):
         require_channel(samples, chosen.channel, path=path)
     delay: dict[str, Any] | None = None
+    trajectory: DelayTrajectory | None = None
     if not chosen.aligned:
         from tapemeasure.analysis.delay_statistics import delay_statistics
         from tapemeasure.delay.apply import undo_delay
@@ -167,6 +224,7 @@ def _measure(
             "inverted_polarity": tracked.inverted_polarity,
             "warnings": list(tracked.warnings),
         }
+        trajectory = tracked.trajectory
         output = undo_delay(output, tracked.trajectory, sample_rate=sample_rate, length_samples=len(stimulus))
     measured = measure_take(
         stimulus,
@@ -176,10 +234,20 @@ def _measure(
         channel=chosen.channel - 1,
         harmonics=chosen.harmonics,
         smoothing_octaves=chosen.smoothing_octaves,
+        trajectory=trajectory,
+        transport=chosen.transport(),
     )
     for text in measured.warnings:
         warn(f"{name}: {text}")
     return {"name": name, "input": input_file, "output": output_file, **measured.as_dict(delay=delay)}
+
+
+def _draw_flutter(take: dict[str, Any], path: Path, *, force: bool) -> None:
+    from tapemeasure.plotting.flutter import plot_wow_flutter
+
+    if take["wow_flutter"] is None:
+        raise SignalError(f"{path}: no wow and flutter to draw; {'; '.join(take['not_measured'])}")
+    plot_wow_flutter(take["wow_flutter"], path, title="Wow and flutter", force=force)
 
 
 def _draw(takes: list[dict[str, Any]], path: Path, *, force: bool) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tapemeasure.cli.detail_rows import detail_rows, flutter_rows
+
 SHOWN_HZ = (50.0, 100.0, 300.0, 3000.0, 10000.0, 15000.0)
 NOT_MEASURED = "not measured"
 _NOISE_ROWS = (
@@ -12,6 +14,7 @@ _NOISE_ROWS = (
     ("noise above 200 Hz", "level_above_200hz_dbfs", "dBFS"),
     ("noise, A-weighted", "level_a_dbfs", "dBFS(A)"),
     ("noise, 468 curve, rms", "level_468_dbfs", "dBFS"),
+    ("noise, 468 quasi-peak", "level_468_quasi_peak_dbfs", "dBFS"),
     ("hum, 50 Hz comb", "hum_50hz_dbfs", "dBFS"),
     ("hum, 60 Hz comb", "hum_60hz_dbfs", "dBFS"),
 )
@@ -23,7 +26,15 @@ def take_rows(take: dict[str, Any]) -> list[tuple[str, str]]:
     if "error" in take:
         return [*rows, ("error", str(take["error"]))]
     rows.append(("length", f"{take['duration_s']:.2f} s at {take['sample_rate']} Hz, channel {take['channel'] + 1}"))
-    return [*rows, *_delay_rows(take["delay"]), *_response_rows(take), *_thd_rows(take), *_noise_rows(take["noise"])]
+    return [
+        *rows,
+        *_delay_rows(take["delay"]),
+        *flutter_rows(take["wow_flutter"]),
+        *_response_rows(take),
+        *_thd_rows(take),
+        *_noise_rows(take["noise"]),
+        *detail_rows(take),
+    ]
 
 
 def _delay_rows(delay: dict[str, Any] | None) -> list[tuple[str, str]]:

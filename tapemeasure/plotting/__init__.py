@@ -10,12 +10,16 @@ from tapemeasure.plotting.curves import (
 )
 from tapemeasure.plotting.machines import plot_speed_density, plot_third_octaves, speed_density
 from tapemeasure.plotting.models import plot_model_errors, plot_training
+from tapemeasure.plotting.nonlinearity import plot_compression, plot_intermodulation, plot_loops
 from tapemeasure.plotting.trajectory import plot_trajectory, speed_spectrum
 
 __all__ = [
     "Curve",
+    "plot_compression",
     "plot_gain_against_level",
     "plot_harmonics",
+    "plot_intermodulation",
+    "plot_loops",
     "plot_model_errors",
     "plot_response",
     "plot_spectrum",

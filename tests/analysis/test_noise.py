@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from tapemeasure.analysis.noise import measure_noise
+from tapemeasure.analysis.noise import measure_noise, signal_to_noise
 from tapemeasure.errors import SignalError
+from tapemeasure.io import read_audio
 
 RATE = 44100
 
@@ -121,3 +122,49 @@ def test_short_stretches_cannot_tell_hum_and_too_short_ones_are_refused() -> Non
         measure_noise([np.zeros(100)], sample_rate=RATE)
     with pytest.raises(SignalError, match=r"0\.1 s"):
         measure_noise([], sample_rate=RATE)
+
+
+def test_levels_lie_within_their_uncertainties() -> None:
+    errors = []
+    for seed in range(60):
+        found = measure_noise([hiss(-66.0, 1.5, seed=seed)], sample_rate=RATE)
+        errors.append((found.level_dbfs + 66.0) / found.level_sigma_db)
+        assert found.level_a_sigma_db < 0.5
+    assert np.mean(np.abs(errors) <= 2.0) >= 0.9
+    assert np.std(errors) > 0.4
+
+
+def test_the_quasi_peak_level_needs_more_than_a_second() -> None:
+    found = measure_noise([hiss(-66.0, 3.0)], sample_rate=RATE)
+    assert found.level_468_quasi_peak_dbfs is not None
+    # a detector of peaks reads hiss some decibels above its rms
+    assert 3.0 < found.level_468_quasi_peak_dbfs - found.level_468_dbfs < 6.0
+    assert measure_noise([hiss(-66.0, 1.0)], sample_rate=RATE).level_468_quasi_peak_dbfs is None
+
+
+@pytest.mark.parametrize(("mains_hz", "other_hz"), [(50.0, "hum_60hz_dbfs"), (60.0, "hum_50hz_dbfs")])
+def test_the_line_that_both_combs_share_belongs_to_the_one_with_others(mains_hz: float, other_hz: str) -> None:
+    samples = hiss(-80.0, 2.0) + hum(mains_hz, -60.0, 2.0) + hum(300.0, -65.0, 2.0)
+    found = measure_noise([samples], sample_rate=RATE)
+    assert getattr(found, other_hz) is None
+    assert [line.frequency_hz for line in found.hum_lines] == [mains_hz, 300.0]
+
+
+def test_signal_to_noise_against_a_reference() -> None:
+    found = measure_noise([hiss(-66.0, 3.0)], sample_rate=RATE)
+    ratio = signal_to_noise(found, reference_dbfs=-9.0)
+    assert ratio.unweighted_db == pytest.approx(57.0, abs=0.2)
+    assert ratio.a_db == pytest.approx(-9.0 - found.level_a_dbfs)
+    assert ratio.itu468_quasi_peak_db < ratio.a_db
+    short = signal_to_noise(measure_noise([hiss(-66.0, 0.5)], sample_rate=RATE), reference_dbfs=-9.0)
+    assert np.isnan(short.itu468_quasi_peak_db)
+
+
+def test_the_real_machines_noise_is_what_is_known_of_it(akai_recordings) -> None:
+    output, sample_rate = read_audio(akai_recordings / "io_4_output.wav")
+    # the input is silent from 1.05 to 2.15 s, the heads are 160 ms apart
+    found = measure_noise([output[round(1.21 * sample_rate) : round(2.31 * sample_rate), 0]], sample_rate=sample_rate)
+    assert found.level_above_200hz_dbfs == pytest.approx(-66.4, abs=1.0)
+    assert found.level_a_dbfs == pytest.approx(-69.2, abs=1.0)
+    assert {line.frequency_hz for line in found.hum_lines} >= {50.0, 100.0, 200.0}
+    assert found.hum_60hz_dbfs is None

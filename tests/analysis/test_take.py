@@ -93,7 +93,10 @@ def test_the_json_has_the_documented_keys(take: tuple[np.ndarray, np.ndarray, Ti
     )
     assert list(values) == [
         "sample_rate", "duration_s", "channel", "response", "sweep_response", "harmonic_response", "thd_vs_level",
-        "noise", "silences", "warnings", "delay",
+        "noise", "wow_flutter", "modulation_noise", "dropouts", "crosstalk", "azimuth", "print_through",
+        "maximum_output", "saturation_output", "signal_to_noise", "intermodulation", "thd_noise", "compression",
+        "hysteresis", "passband", "head_bump", "group_delay", "din45500", "not_measured", "silences", "warnings",
+        "delay",
     ]  # fmt: skip
     assert values["delay"] == {"mean_delay_s": 0.1}
     documented = measure_take.__globals__["__doc__"]

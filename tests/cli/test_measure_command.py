@@ -1,6 +1,7 @@
 """``tapemeasure measure``: one take, a folder of takes, and every way to ask for it wrongly."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -119,7 +120,7 @@ def test_table_without_a_valid_delay(take, tmp_path, capsys):
     points = np.zeros(20)
     DelayTrajectory(0.0, 10.0, points, points + np.inf, points > 0).save(trajectory)
     assert run(take["in.wav"], take["out.wav"], "--trajectory", trajectory) == 0
-    assert "delay                  not measured" in capsys.readouterr().out
+    assert re.search(r"^delay +not measured$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_folder_of_takes(take, tmp_path, capsys):
@@ -194,3 +195,40 @@ def test_the_real_machine_from_its_music(akai_recordings, capsys):
     assert result["response"]["gain_db"] == pytest.approx(0.0, abs=3.0)
     assert result["delay"]["mean_delay_s"] == pytest.approx(0.1605, abs=0.001)
     assert result["noise"] is None
+
+
+def test_wow_and_flutter_of_the_real_machine_with_its_heads_and_parts(akai_recordings, capsys):
+    pair = [akai_recordings / "io_1_input.wav", akai_recordings / "io_1_output.wav"]
+    assert run(*pair, "--head-delay", "160.4", "--speed", "7.5", "--part", "roller=28.9", "--json") == 0
+    flutter = json.loads(capsys.readouterr().out)["wow_flutter"]
+    assert flutter["head_delay_s"] == pytest.approx(0.1604)
+    assert len(flutter["blind_bands_hz"]) > 5
+    assert flutter["weighted_2sigma_pct"] < 0.2
+    assert flutter["drift_pct"] is None
+    assert run(*pair) == 0
+    rows = capsys.readouterr().out
+    assert re.search(r"^wow and flutter, weighted, two-sigma +0\.21\d* \+- 0\.0\d+ %$", rows, re.MULTILINE)
+    assert re.search(r"^DIN 45 500: wow and flutter, weighted +undecided", rows, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--part", "capstan=6"], "--speed"),
+        (["--speed", "7.5", "--part", "capstan"], "capstan=6.0"),
+        (["--speed", "7.5", "--part", "capstan=-1"], "above 0"),
+    ],
+)
+def test_wrong_parts_are_exit_2(take, options, words, capsys):
+    assert run(take["in.wav"], take["out.wav"], *options) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_the_flutter_is_drawn(akai_recordings, take, tmp_path, capsys):
+    pair = [akai_recordings / "io_1_input.wav", akai_recordings / "io_1_output.wav"]
+    path = tmp_path / "flutter.svg"
+    assert run(*pair, "--plot-flutter", path) == 0
+    assert path.is_file()
+    assert run(*pair, "--plot-flutter", path) == 2
+    assert run(take["in.wav"], take["out.wav"], "--aligned", "--plot-flutter", tmp_path / "other.svg") == 2
+    assert "--aligned" in capsys.readouterr().err

@@ -1,6 +1,13 @@
 import numpy as np
+import pytest
 
-from tapemeasure.dsp.weighting import a_weighting_db, itu468_db
+from tapemeasure.dsp.weighting import (
+    a_weighting_db,
+    a_weighting_response,
+    itu468_db,
+    itu468_response,
+    weighted_samples,
+)
 
 # IEC 61672-1 table 3, A-weighting at the nominal third octaves from 10 Hz to 20 kHz, one decimal
 A_TABLE_DB = [
@@ -32,3 +39,34 @@ def test_468_curve_follows_the_table() -> None:
 def test_both_curves_let_no_dc_through() -> None:
     assert a_weighting_db([0.0])[0] == -np.inf
     assert itu468_db([0.0])[0] == -np.inf
+
+
+@pytest.mark.parametrize("sample_rate", [44100, 48000, 96000])
+def test_tones_are_a_weighted_within_class_1(sample_rate: int) -> None:
+    exact_hz = 1000.0 * 10.0 ** (np.arange(-20, 14) / 10.0)
+    errors = []
+    for frequency_hz, table_db in zip(exact_hz, A_TABLE_DB, strict=True):
+        tone = np.sqrt(2.0) * np.sin(2 * np.pi * frequency_hz * np.arange(sample_rate) / sample_rate + 0.3)
+        weighted = weighted_samples(tone, sample_rate=sample_rate, response=a_weighting_response)
+        # whole seconds: a tone's own period may not fit
+        errors.append(20 * np.log10(np.sqrt(np.mean(weighted**2))) - table_db)
+    # half of the tightest class 1 limit of IEC 61672-1:2013, 0.7 dB at 1 kHz
+    assert np.abs(errors).max() < 0.35
+
+
+@pytest.mark.parametrize("response", [a_weighting_response, itu468_response])
+def test_a_network_is_causal_and_passes_1_khz_unchanged(response) -> None:
+    assert abs(response([1000.0])[0]) == pytest.approx(1.0, abs=0.001)
+    step = np.r_[np.zeros(2000), np.sin(2 * np.pi * 3000 * np.arange(2000) / 44100)]
+    weighted = weighted_samples(step, sample_rate=44100, response=response)
+    # what rings before the step is the missing spectrum above 22 kHz
+    assert np.abs(weighted[:1990]).max() < 0.02 * np.abs(weighted).max()
+
+
+def test_oversampled_points_lie_on_the_signal() -> None:
+    samples = np.random.default_rng(1).standard_normal(5000)
+    once = weighted_samples(samples, sample_rate=44100, response=itu468_response)
+    twice = weighted_samples(samples, sample_rate=44100, response=itu468_response, oversampling=2)
+    assert len(twice) == 2 * len(samples)
+    np.testing.assert_allclose(twice[::2], once, atol=1e-3 * np.abs(once).max())
+    assert weighted_samples(np.zeros(0), sample_rate=44100, response=itu468_response).size == 0

@@ -1,0 +1,131 @@
+"""Whether a recorded stretch can be measured at all: silent, clipped, too soft, or a tone of another frequency."""
+
+import numpy as np
+
+from tapemeasure.arrays import FloatArray, runs_of
+from tapemeasure.dsp.spectra import hann, tone_amplitudes
+from tapemeasure.errors import SignalError
+from tapemeasure.units import db_from_amplitude
+
+FULL_SCALE = 0.9999
+"""A converter gives no more than this."""
+MIN_CLIPPED_RUN = 3
+SEARCH_OCTAVES = 0.5
+LOST_DB = 6.0
+"""A line elsewhere must be this much stronger than what is found at the frequency played."""
+
+
+def clipped_samples(samples: FloatArray) -> int:
+    """Samples that lie at full scale (1.0) in runs of three or more; 0 for a signal that merely touches it.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        As captured, before any delay was undone or gain applied.
+
+    Examples
+    --------
+    >>> clipped_samples(np.array([0.2, 1.0, 1.0, 1.0, 0.3, 1.0]))
+    3
+    """
+    runs = [stop - start for start, stop in runs_of(np.abs(samples) >= FULL_SCALE)]
+    return sum(length for length in runs if length >= MIN_CLIPPED_RUN)
+
+
+def require_clean(captured: FloatArray, *, name: str) -> None:
+    """Refuse a stretch of a capture that holds nothing that can be measured.
+
+    Parameters
+    ----------
+    captured : ndarray, shape (n_samples,)
+        One channel of the output, full scale 1.0.
+    name : str
+        What it is, for the message.
+
+    Raises
+    ------
+    SignalError
+        If it is empty, not finite, silent or clipped.
+    """
+    if captured.size == 0:
+        raise SignalError(f"{name}: 0 samples; give a stretch that was recorded")
+    if not np.isfinite(captured).all():
+        raise SignalError(f"{name}: NaN or infinite samples; record it again")
+    if not np.any(captured):
+        raise SignalError(f"{name}: silent; check the cable, the level and the channel")
+    if clipped := clipped_samples(captured):
+        raise SignalError(
+            f"{name}: {clipped} samples clip at full scale; lower the recording level (gain of the input) and record "
+            "the take again"
+        )
+
+
+def tone_frequency_hz(samples: FloatArray, *, sample_rate: int, near_hz: float) -> float:
+    """Frequency of the strongest line within half an octave of a frequency, Hz.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        At least four periods of `near_hz`.
+    sample_rate : int
+        Hz.
+    near_hz : float
+        Centre of the search.
+
+    Raises
+    ------
+    SignalError
+        If the stretch is too short.
+
+    Notes
+    -----
+    Parabola through the logarithms of the three highest bins of a Hann window: within 2 % of a bin
+    (``1 / duration``) for a steady tone.
+    """
+    if len(samples) * near_hz / sample_rate < 4.0:
+        raise SignalError(f"tone: {len(samples)} samples hold fewer than 4 periods of {near_hz:g} Hz; play it longer")
+    power = np.abs(np.fft.rfft((samples - np.mean(samples)) * hann(len(samples)))) ** 2
+    bin_hz = sample_rate / len(samples)
+    reach = 2.0**SEARCH_OCTAVES
+    low = max(1, int(np.ceil(near_hz / reach / bin_hz)))
+    high = min(len(power) - 2, int(np.floor(near_hz * reach / bin_hz)))
+    peak = low + int(np.argmax(power[low : high + 1]))
+    left, middle, right = np.log(np.maximum(power[peak - 1 : peak + 2], 1e-300))
+    curvature = left - 2.0 * middle + right
+    shift = 0.0 if curvature >= 0.0 else float(np.clip(0.5 * (left - right) / curvature, -0.5, 0.5))
+    return (peak + shift) * bin_hz
+
+
+def require_tone(output: FloatArray, *, sample_rate: int, frequency_hz: float) -> None:
+    """Refuse a stretch whose tone has another frequency than the one played.
+
+    Parameters
+    ----------
+    output : ndarray, shape (n_samples,)
+        The steady part of the tone, its delay undone.
+    sample_rate : int
+        Hz.
+    frequency_hz : float
+        Of the tone played.
+
+    Raises
+    ------
+    SignalError
+        If the strongest line within half an octave lies more than two periods of the record beside the tone and is
+        6 dB stronger than what is found at the tone itself.
+    """
+    found_hz = tone_frequency_hz(output, sample_rate=sample_rate, near_hz=frequency_hz)
+    if abs(found_hz - frequency_hz) <= 2.0 * sample_rate / len(output) or found_hz >= 0.5 * sample_rate:
+        return
+    there, here = (
+        float(np.abs(tone_amplitudes(output, sample_rate=sample_rate, frequencies_hz=[tone_hz])[0]))
+        for tone_hz in (found_hz, frequency_hz)
+    )
+    noise = float(np.sqrt(6.0 * np.mean(np.square(output)) / len(output)))
+    # in a stretch of noise some bin is always the highest: that is a lost tone and not a tone elsewhere
+    if there > 10.0 * noise and db_from_amplitude(there) > db_from_amplitude(here) + LOST_DB:
+        off_pct = 100.0 * (found_hz / frequency_hz - 1.0)
+        raise SignalError(
+            f"tone: {found_hz:.1f} Hz came back where {frequency_hz:g} Hz was played ({off_pct:+.1f} %); set the "
+            "machine to the speed of the recording, or undo the delay first"
+        )

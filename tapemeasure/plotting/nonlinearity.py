@@ -1,0 +1,143 @@
+"""Pictures of what a machine does to levels: hysteresis loops, compression, intermodulation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tapemeasure.analysis.compression import CompressionCurve
+from tapemeasure.analysis.intermodulation import Intermodulation
+from tapemeasure.analysis.loops import HysteresisLoop
+from tapemeasure.analysis.maximum_output import MaximumOutput
+from tapemeasure.plotting.canvas import COLOURS, finite_limits, legend, line_style, percent_axis, picture, say_empty
+
+LOOP_SIDE_IN = 4.6
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """One bar: what it is, its height and uncertainty in per cent, and whether the product was told at all."""
+
+    label: str
+    height_pct: float
+    sigma_pct: float
+    told: bool
+
+
+def plot_loops(loops: Sequence[HysteresisLoop], path: Path, *, title: str = "", force: bool = False) -> None:
+    """Draw hysteresis loops, input and output each as a part of full scale.
+
+    Parameters
+    ----------
+    loops : sequence of HysteresisLoop
+        Drawn one into the other, as given; the legend names level and frequency.
+    path : Path
+        ``.png``, ``.svg`` or ``.pdf``.
+    title : str
+        Printed above the picture.
+    force : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    UsageError
+        If the name ends otherwise, or the file exists and `force` is false.
+    OutputError
+        If it cannot be written.
+    """
+    with picture(path, title=title, force=force, width_in=LOOP_SIDE_IN, height_in=LOOP_SIDE_IN) as (axes,):
+        for index, loop in enumerate(loops):
+            label = f"{loop.frequency_hz:g} Hz, {loop.level_dbfs:.0f} dBFS"
+            closed = np.arange(len(loop.input) + 1) % len(loop.input)
+            axes.plot(loop.input[closed], loop.output[closed], label=label, **line_style(index))
+        axes.axhline(0.0, color="#555555", linewidth=0.6)
+        axes.axvline(0.0, color="#555555", linewidth=0.6)
+        axes.set_xlabel("input / full scale")
+        axes.set_ylabel("output / full scale")
+        if not loops:
+            say_empty(axes)
+        legend(axes)
+
+
+def plot_compression(
+    curves: Sequence[CompressionCurve],
+    path: Path,
+    *,
+    limits: Sequence[MaximumOutput] = (),
+    title: str = "",
+    force: bool = False,
+) -> None:
+    """Draw output against input level beside the straight line of small signals, and where a tape's limits lie.
+
+    Parameters
+    ----------
+    curves : sequence of CompressionCurve
+        One a frequency.
+    path, title, force
+        As in `plot_loops`, with the same errors.
+    limits : sequence of MaximumOutput
+        Levels of 3 % third harmonic and of saturation, marked on the curve of their frequency.
+    """
+    with picture(path, title=title, force=force) as (axes,):
+        for index, curve in enumerate(curves):
+            style = line_style(index)
+            axes.plot(
+                curve.level_dbfs, curve.output_dbfs, marker="os^Dv"[index % 5], markersize=4,
+                label=f"{curve.frequency_hz:g} Hz", **style,
+            )  # fmt: skip
+            straight = curve.level_dbfs + curve.small_signal_gain_db
+            axes.plot(curve.level_dbfs, straight, color=style["color"], linewidth=0.7, alpha=0.7)
+        for limit in limits:
+            axes.plot(limit.input_dbfs, limit.output_dbfs, marker="x", markersize=9, color=COLOURS[-1], linestyle="")
+            name = "MOL3" if limit.kind == "mol3" else "SOL"
+            axes.annotate(
+                f"{name} {limit.output_dbfs:.1f} dBFS", (limit.input_dbfs, limit.output_dbfs),
+                xytext=(-6, 8), textcoords="offset points", fontsize=9, ha="right",
+            )  # fmt: skip
+        axes.set_xlabel("level of the input / dBFS")
+        axes.set_ylabel("level of the output / dBFS")
+        together = np.concatenate([np.empty(0), *(curve.output_dbfs for curve in curves)])
+        span = finite_limits(together, smallest_span=12.0)
+        if span is None:
+            say_empty(axes)
+        else:
+            axes.set_ylim(*span)
+        legend(axes)
+
+
+def plot_intermodulation(pairs: Sequence[Intermodulation], path: Path, *, title: str = "", force: bool = False) -> None:
+    """Draw second and third order intermodulation of every pair of tones, per cent, with their uncertainties.
+
+    Parameters
+    ----------
+    pairs : sequence of Intermodulation
+        One group of bars each; a product that noise hides is an empty bar as high as what noise alone reads.
+    path, title, force
+        As in `plot_loops`, with the same errors.
+    """
+    with picture(path, title=title, force=force) as (axes,):
+        for offset, colour in ((-0.2, COLOURS[0]), (0.2, COLOURS[1])):
+            for place, pair in enumerate(pairs):
+                bar = _bar(pair, second=offset < 0.0)
+                axes.bar(
+                    place + offset, bar.height_pct, width=0.36, color=colour if bar.told else "none", edgecolor=colour,
+                    yerr=bar.sigma_pct if bar.told else None, label=bar.label, capsize=3,
+                )  # fmt: skip
+        axes.set_xticks(range(len(pairs)), [f"{pair.lower_hz:g} + {pair.upper_hz:g} Hz" for pair in pairs])
+        axes.set_ylabel("intermodulation / %")
+        if pairs:
+            percent_axis(axes)
+        else:
+            say_empty(axes)
+        legend(axes)
+
+
+def _bar(pair: Intermodulation, *, second: bool) -> _Bar:
+    value_pct = pair.second_order_pct if second else pair.third_order_pct
+    sigma_pct = pair.second_sigma_pct if second else pair.third_sigma_pct
+    name = "second order" if second else "third order"
+    if value_pct is None:
+        return _Bar(f"{name}: hidden in noise", sigma_pct, 0.0, told=False)
+    # an error bar must not reach zero on a logarithmic axis
+    return _Bar(name, value_pct, min(sigma_pct, 0.9 * value_pct), told=True)
