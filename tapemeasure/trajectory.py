@@ -153,15 +153,6 @@ class DelayTrajectory:
             return np.zeros(1)
         return -slope_values(self.delay_s - self.stepped(self.time_s), rate_hz=self.rate_hz, limit_hz=limit_hz)
 
-    def shifted(self, *, delay_s: float = 0.0, time_s: float = 0.0) -> "DelayTrajectory":
-        """Trajectory whose delay is `delay_s` more, of an output that begins `time_s` later, seconds."""
-        return replace(
-            self,
-            start_s=self.start_s + time_s,
-            delay_s=self.delay_s + delay_s,
-            steps=tuple(DelayStep(step.time_s + time_s, step.delay_s) for step in self.steps),
-        )
-
     def resampled(self, rate_hz: float) -> "DelayTrajectory":
         """Trajectory with another number of points per second, over the same time.
 

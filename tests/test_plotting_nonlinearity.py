@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ RATE = 44100
 TIME_S = np.arange(RATE // 2) / RATE
 
 
-def loop() -> HysteresisLoop:
+def loop():
     turn = 2 * np.pi * np.arange(512) / 512
-    return HysteresisLoop(
-        100.0, -6.0, 0.5 * np.cos(turn), 0.4 * np.cos(turn - 0.1), 1e-4, (1, 3), 0.1, 0.001, 0.1, 0.001
+    return asdict(
+        HysteresisLoop(100.0, -6.0, 0.5 * np.cos(turn), 0.4 * np.cos(turn - 0.1), 1e-4, (1, 3), 0.1, 0.001, 0.1, 0.001)
     )
 
 
@@ -35,7 +36,7 @@ def pair():
     played = 0.4 * np.sin(2 * np.pi * 250 * TIME_S) + 0.1 * np.sin(2 * np.pi * 8000 * TIME_S)
     # no third order: that bar is empty
     heard = played + 0.1 * played**2 + 1e-4 * np.random.default_rng(1).standard_normal(len(played))
-    return intermodulation(played, heard, sample_rate=RATE, frequencies_hz=(250.0, 8000.0))
+    return asdict(intermodulation(played, heard, sample_rate=RATE, frequencies_hz=(250.0, 8000.0)))
 
 
 def test_loops_are_drawn_closed_and_named(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_loops_are_drawn_closed_and_named(tmp_path: Path) -> None:
 def test_limits_are_marked_on_the_compression_curve(tmp_path: Path) -> None:
     path = tmp_path / "compression.svg"
     limit = maximum_output_level(curve())
-    plot_compression([compression_curve(curve())], path, limits=[limit])
+    plot_compression([asdict(compression_curve(curve()))], path, limits=[asdict(limit)])
     assert f"MOL3 {limit.output_dbfs:.1f} dBFS" in path.read_text()
 
 

@@ -236,10 +236,3 @@ def test_a_lower_rate_has_no_alias_of_the_flutter():
 def test_a_rate_that_is_none():
     with pytest.raises(ParameterError, match="rate_hz is 0 Hz"):
         wow().resampled(0.0)
-
-
-@given(st.floats(-1.0, 1.0), st.floats(-1.0, 1.0))
-def test_shifting_moves_time_and_delay(delay_s, time_s):
-    moved = stepped().shifted(delay_s=delay_s, time_s=time_s)
-    time = np.array([0.7, 1.23, 2.3])
-    np.testing.assert_allclose(moved.at(time + time_s), stepped().at(time) + delay_s, atol=1e-12)

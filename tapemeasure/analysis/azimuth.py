@@ -9,7 +9,6 @@ from tapemeasure.analysis.spread import mean_of_blocks, rms_figure
 from tapemeasure.arrays import ComplexArray, FloatArray
 from tapemeasure.dsp.spectra import frames_of, hann
 from tapemeasure.errors import MismatchError, ParameterError, SignalError
-from tapemeasure.trajectory import DelayTrajectory
 
 FRAME_S = 0.02
 """The tape skews slowly: up to some 10 Hz."""
@@ -124,36 +123,6 @@ def measure_azimuth(
     return _summary(
         delays[good],
         rate_hz=2.0 * sample_rate / n,
-        overlap=True,
-        speed_ips=speed_ips,
-        track_distance_mm=track_distance_mm,
-    )
-
-
-def azimuth_of_trajectories(
-    first: DelayTrajectory,
-    second: DelayTrajectory,
-    *,
-    speed_ips: float | None = None,
-    track_distance_mm: float | None = None,
-) -> Azimuth:
-    """Azimuth from the delays of two tracks of one take, tracked each for itself, microseconds.
-
-    Parameters
-    ----------
-    first, second : DelayTrajectory
-        Only where both are valid they count.
-    speed_ips, track_distance_mm : float, optional
-        As `measure_azimuth`, which says what is raised.
-    """
-    time_s = first.time_s[(first.time_s >= second.start_s) & (first.time_s <= second.end_s)]
-    good = first.evidence_at(time_s)[1] & second.evidence_at(time_s)[1]
-    if good.sum() < MIN_FRAMES:
-        raise SignalError(f"azimuth: both delays are known at {int(good.sum())} common points; {MIN_FRAMES} are needed")
-    return _summary(
-        (second.at(time_s) - first.at(time_s))[good],
-        rate_hz=first.rate_hz,
-        overlap=False,
         speed_ips=speed_ips,
         track_distance_mm=track_distance_mm,
     )
@@ -180,7 +149,7 @@ def _slopes(cross: ComplexArray, omega: FloatArray) -> FloatArray:
 
 
 def _summary(
-    delays_s: FloatArray, *, rate_hz: float, overlap: bool, speed_ips: float | None, track_distance_mm: float | None
+    delays_s: FloatArray, *, rate_hz: float, speed_ips: float | None, track_distance_mm: float | None
 ) -> Azimuth:
     for name, value in (("speed_ips", speed_ips), ("track_distance_mm", track_distance_mm)):
         if value is not None and not value > 0.0:
@@ -191,7 +160,7 @@ def _summary(
     dynamic = rms_figure(delays_s, block_samples=block)
     # second differences leave slow skew out; of errors that are 0.086 alike from frame to frame, as those of half
     # overlapped Hann frames are, they have 5.31 times the variance
-    error = float(np.median(np.abs(np.diff(delays_s, 2)))) / 0.6745 / np.sqrt(5.31 if overlap else 6.0)
+    error = float(np.median(np.abs(np.diff(delays_s, 2)))) / 0.6745 / np.sqrt(5.31)
     rms = float(np.sqrt(max(dynamic.value**2 - error**2, 0.0)))
     sigma = float(np.hypot(dynamic.sigma, dynamic.value - rms))
     urad = None

@@ -6,7 +6,7 @@ import numpy as np
 
 from tapemeasure.arrays import FloatArray
 from tapemeasure.dsp.weighting import itu468_response, weighted_samples
-from tapemeasure.errors import ParameterError, SignalError
+from tapemeasure.errors import ParameterError
 
 NOISE_ATTACK_S, NOISE_DECAY_S, NOISE_POINTER_S = 1.4035e-3, 0.29566, 0.14014
 NOISE_OVERSAMPLING = 2
@@ -53,23 +53,6 @@ def noise_quasi_peak(samples: FloatArray, *, sample_rate: float) -> FloatArray:
         samples, sample_rate=sample_rate, response=itu468_response, oversampling=NOISE_OVERSAMPLING
     )
     return _noise_pointer(np.abs(weighted), rate_hz=NOISE_OVERSAMPLING * sample_rate) / _sine_reading(sample_rate)
-
-
-def noise_quasi_peak_rms(samples: FloatArray, *, sample_rate: float) -> float:
-    """Mean reading of the meter over a steady noise, its first second left out; full scale = 1.0 rms.
-
-    Raises
-    ------
-    SignalError
-        If the signal is not longer than the second that the meter needs to settle.
-    """
-    if len(samples) <= 1.1 * NOISE_SETTLED_S * sample_rate:
-        raise SignalError(
-            f"quasi-peak: {len(samples) / sample_rate:.2f} s of noise; the meter needs more than "
-            f"{1.1 * NOISE_SETTLED_S:g} s to settle"
-        )
-    reading = noise_quasi_peak(samples, sample_rate=sample_rate)
-    return float(np.mean(reading[round(NOISE_OVERSAMPLING * NOISE_SETTLED_S * sample_rate) :]))
 
 
 def flutter_quasi_peak(deviation: FloatArray, *, rate_hz: float) -> FloatArray:

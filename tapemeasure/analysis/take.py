@@ -72,6 +72,8 @@ reads 0), as in the timeline::
                        each an object or null
     intermodulation, thd_noise, compression, hysteresis
                        lists of objects
+    multitone_response Response or null, at the tones of the multitone
+    channel_balance    object or null: of two channels that played the same multitone
     passband, head_bump, group_delay
                        each an object or null
     din45500           list of requirements with verdicts
@@ -96,6 +98,7 @@ from tapemeasure.analysis.sweep import SweepImpulses, deconvolve_sweep
 from tapemeasure.analysis.sweep_check import require_sweep
 from tapemeasure.analysis.sweep_timing import steadied_sweep
 from tapemeasure.analysis.take_details import TakeDetails, Transport, measure_details
+from tapemeasure.analysis.take_view import FADED_S
 from tapemeasure.arrays import FloatArray, as_channels
 from tapemeasure.errors import MismatchError, SignalError
 from tapemeasure.signals.sweeps import sweep_of_segment
@@ -106,8 +109,6 @@ from tapemeasure.units import db_from_amplitude
 PREFERRED_LEVEL_DBFS = -20.0
 SWEEP_TAIL_S = 0.5
 STEP_MARGIN_S = 0.05
-FADED_S = 0.01
-"""The last samples of a segment may be zero without being cut off."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ the take does not allow is None or empty; `not_measured` says why.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from tapemeasure.analysis.azimuth import Azimuth, measure_azimuth
+from tapemeasure.analysis.channel_balance import ChannelBalance, channel_balance
 from tapemeasure.analysis.compression import CompressionCurve, compression_curve
 from tapemeasure.analysis.crosstalk import Crosstalk, measure_crosstalk
 from tapemeasure.analysis.din45500 import DinFigures, DinRow, Figure, din45500_table
@@ -21,20 +21,20 @@ from tapemeasure.analysis.intermodulation import Intermodulation, intermodulatio
 from tapemeasure.analysis.loops import HysteresisLoop, hysteresis_loop
 from tapemeasure.analysis.maximum_output import MaximumOutput, maximum_output_level, saturation_output_level
 from tapemeasure.analysis.modulation_noise import ModulationNoise, measure_modulation_noise
+from tapemeasure.analysis.multitone import multitone_response
 from tapemeasure.analysis.noise import Noise, SignalToNoise, signal_to_noise
 from tapemeasure.analysis.passband import HeadBump, Passband, head_bump, passband
 from tapemeasure.analysis.print_through import PrintThrough, measure_print_through
 from tapemeasure.analysis.response import Response
 from tapemeasure.analysis.rotating_parts import RotatingPart
 from tapemeasure.analysis.silence import Silence
+from tapemeasure.analysis.take_view import TakeView
 from tapemeasure.analysis.thd_noise import ThdNoise, thd_noise
 from tapemeasure.analysis.wow_flutter import WowFlutter, measure_wow_flutter
 from tapemeasure.arrays import FloatArray
-from tapemeasure.errors import MismatchError, SignalError
-from tapemeasure.signals.timeline import Segment, SegmentKind, Timeline
+from tapemeasure.signals.timeline import Timeline
 from tapemeasure.trajectory import DelayTrajectory
 
-STEP_MARGIN_S = 0.05
 MODULATION_HZ = (900.0, 3500.0)
 MODULATION_DBFS = (-20.0, -6.0)
 """Tones whose modulation noise is read: loud against hiss, and not squeezed by saturation."""
@@ -44,9 +44,6 @@ MOL_HZ = (300.0, 1100.0)
 SOL_HZ = 6000.0
 SAME_SIGNAL = 0.99
 PEAK_OVER_RMS_DB = 3.01
-
-Found = TypeVar("Found")
-Given = ParamSpec("Given")
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,8 @@ class TakeDetails:
     """Further measures of a take; None or empty where it does not allow them (see `not_measured`).
 
     `crosstalk` is that of the pilot's track into the measured one, `dropouts` are those of a tone pilot,
-    `signal_to_noise` is against the level of 3 % third harmonic, `maximum_output`; all else as in its own class.
+    `signal_to_noise` is against the level of 3 % third harmonic, `maximum_output`; `channel_balance` is that of two
+    channels which played the same multitone; all else as in its own class.
     """
 
     wow_flutter: WowFlutter | None
@@ -92,51 +90,13 @@ class TakeDetails:
     thd_noise: tuple[ThdNoise, ...]
     compression: tuple[CompressionCurve, ...]
     hysteresis: tuple[HysteresisLoop, ...]
+    multitone_response: Response | None
+    channel_balance: ChannelBalance | None
     passband: Passband | None
     head_bump: HeadBump | None
     group_delay: GroupDelay | None
     din45500: tuple[DinRow, ...]
     not_measured: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Take:
-    played: FloatArray
-    heard: FloatArray
-    sample_rate: int
-    channel: int
-    timeline: Timeline | None
-    silences: tuple[Silence, ...]
-    ends_samples: int
-    reasons: list[str]
-
-    def attempt(
-        self, name: str, function: Callable[Given, Found], *args: Given.args, **kwargs: Given.kwargs
-    ) -> Found | None:
-        """What a measure finds; None, with its reason noted, where the take does not allow it."""
-        try:
-            return function(*args, **kwargs)
-        except (SignalError, MismatchError) as error:
-            self.reasons.append(f"{name}: {error}")
-            return None
-
-    def segments(self, kind: SegmentKind) -> list[Segment]:
-        """Segments of a kind that came back whole."""
-        found = [] if self.timeline is None else self.timeline.of_kind(kind)
-        return [segment for segment in found if segment.stop_samples <= self.ends_samples]
-
-    def steady(self, segment: Segment) -> tuple[FloatArray, FloatArray]:
-        """Measured channel of stimulus and output, within a segment's fades."""
-        margin = round(STEP_MARGIN_S * self.sample_rate)
-        part = slice(segment.start_samples + margin, segment.stop_samples - margin)
-        return self.played[part, self.channel], self.heard[part, self.channel]
-
-    def silent(self) -> FloatArray | None:
-        """Output of the longest silence, all channels."""
-        if not self.silences:
-            return None
-        longest = max(self.silences, key=lambda silence: silence.end_s - silence.start_s)
-        return self.heard[round(longest.start_s * self.sample_rate) : round(longest.end_s * self.sample_rate)]
 
 
 def measure_details(
@@ -171,7 +131,7 @@ def measure_details(
     known = Transport() if transport is None else transport
     recorded = np.flatnonzero(heard[:, channel])
     ends = int(recorded[-1]) + 1 if recorded.size else 0
-    take = _Take(played, heard, sample_rate, channel, timeline, silences, ends, [])
+    take = TakeView(played, heard, sample_rate, channel, timeline, silences, ends, [])
     flutter = None
     if trajectory is not None:
         flutter = take.attempt(
@@ -203,16 +163,18 @@ def measure_details(
         thd_noise=_thd_noise(take),
         compression=tuple(curve for curve in compressions if curve is not None),
         hysteresis=_hysteresis(take, response),
+        multitone_response=_multitone(take, channel),
+        channel_balance=_balance(take),
         passband=None if response is None else take.attempt("passband", passband, response),
         head_bump=None if response is None else take.attempt("head bump", head_bump, response),
         group_delay=None if response is None else take.attempt("group delay", group_delay, response),
         din45500=din45500_table(_din_figures(response, flutter, ratio)),
-        not_measured=tuple(take.reasons),
+        not_measured=tuple(dict.fromkeys(take.reasons)),
     )
 
 
 def _one_curve(
-    take: _Take,
+    take: TakeView,
     name: str,
     curves: Sequence[DistortionVsLevel],
     within_hz: tuple[float, float],
@@ -225,7 +187,7 @@ def _one_curve(
     return None
 
 
-def _modulation_noise(take: _Take) -> ModulationNoise | None:
+def _modulation_noise(take: TakeView) -> ModulationNoise | None:
     """Of the loudest step that is neither soft nor squeezed."""
     silence = take.silent()
     low_hz, high_hz = MODULATION_HZ
@@ -248,7 +210,7 @@ def _modulation_noise(take: _Take) -> ModulationNoise | None:
     )
 
 
-def _pilot_channel(take: _Take) -> int | None:
+def _pilot_channel(take: TakeView) -> int | None:
     """Channel of a pilot beside the measured one, if the output has it."""
     pilot = None if take.timeline is None else take.timeline.pilot
     if pilot is None or pilot.channel is None or pilot.channel == take.channel:
@@ -256,7 +218,7 @@ def _pilot_channel(take: _Take) -> int | None:
     return pilot.channel if pilot.channel < take.heard.shape[1] else None
 
 
-def _dropouts(take: _Take) -> ToneDropouts | None:
+def _dropouts(take: TakeView) -> ToneDropouts | None:
     channel, pilot = _pilot_channel(take), None if take.timeline is None else take.timeline.pilot
     if channel is None or pilot is None or pilot.kind != "tone" or pilot.frequency_hz is None:
         return None
@@ -266,7 +228,7 @@ def _dropouts(take: _Take) -> ToneDropouts | None:
     )
 
 
-def _crosstalk(take: _Take) -> Crosstalk | None:
+def _crosstalk(take: TakeView) -> Crosstalk | None:
     channel, silence = _pilot_channel(take), take.silent()
     if channel is None or silence is None:
         return None
@@ -279,13 +241,42 @@ def _crosstalk(take: _Take) -> Crosstalk | None:
     )
 
 
-def _azimuth(take: _Take, known: Transport) -> Azimuth | None:
-    """Only where the same signal was played on both tracks."""
+def _plays_the_same(take: TakeView) -> bool:
+    """Whether the same signal was played on both tracks."""
     if take.played.shape[1] < 2 or take.heard.shape[1] < 2:
-        return None
+        return False
     first, second = take.played[:, 0], take.played[:, 1]
     power = float(np.sqrt(np.sum(first**2) * np.sum(second**2)))
-    if power == 0.0 or float(np.sum(first * second)) < SAME_SIGNAL * power:
+    return power > 0.0 and float(np.sum(first * second)) >= SAME_SIGNAL * power
+
+
+def _multitone(take: TakeView, channel: int) -> Response | None:
+    """Response of a channel at the tones of the first multitone."""
+    segments = take.segments("multitone")
+    if not segments:
+        return None
+    stimulus, output = take.steady(segments[0], channel=channel)
+    return take.attempt(
+        f"multitone in channel {channel + 1}",
+        multitone_response,
+        stimulus,
+        output,
+        sample_rate=take.sample_rate,
+        frequencies_hz=segments[0].frequencies_hz,
+    )
+
+
+def _balance(take: TakeView) -> ChannelBalance | None:
+    """Only where the same signal was played on both tracks."""
+    if not _plays_the_same(take):
+        return None
+    first, second = _multitone(take, 0), _multitone(take, 1)
+    return None if first is None or second is None else take.attempt("balance", channel_balance, first, second)
+
+
+def _azimuth(take: TakeView, known: Transport) -> Azimuth | None:
+    """Only where the same signal was played on both tracks."""
+    if not _plays_the_same(take):
         return None
     return take.attempt(
         "azimuth",
@@ -298,7 +289,7 @@ def _azimuth(take: _Take, known: Transport) -> Azimuth | None:
     )
 
 
-def _print_through(take: _Take) -> PrintThrough | None:
+def _print_through(take: TakeView) -> PrintThrough | None:
     """Echoes of the first marker in the silence behind it."""
     markers = take.segments("marker")
     if not markers or take.timeline is None:
@@ -322,7 +313,7 @@ def _print_through(take: _Take) -> PrintThrough | None:
     )
 
 
-def _intermodulation(take: _Take) -> tuple[Intermodulation, ...]:
+def _intermodulation(take: TakeView) -> tuple[Intermodulation, ...]:
     found = []
     for segment in take.segments("two_tone"):
         stimulus, output = take.steady(segment)
@@ -339,7 +330,7 @@ def _intermodulation(take: _Take) -> tuple[Intermodulation, ...]:
     return tuple(found)
 
 
-def _thd_noise(take: _Take) -> tuple[ThdNoise, ...]:
+def _thd_noise(take: TakeView) -> tuple[ThdNoise, ...]:
     found = []
     for segment in take.segments("step"):
         stimulus, output = take.steady(segment)
@@ -355,7 +346,7 @@ def _thd_noise(take: _Take) -> tuple[ThdNoise, ...]:
     return tuple(found)
 
 
-def _hysteresis(take: _Take, response: Response | None) -> tuple[HysteresisLoop, ...]:
+def _hysteresis(take: TakeView, response: Response | None) -> tuple[HysteresisLoop, ...]:
     """Loops of the loud steps."""
     found = []
     for segment in take.segments("step"):

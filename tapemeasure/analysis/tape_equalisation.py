@@ -1,4 +1,4 @@
-"""Equalisation standards of tape: their curves, how far a response lies from one, and a switch in the wrong place."""
+"""Equalisation standards of tape: their curves, and how far a response lies from one."""
 
 from dataclasses import dataclass
 
@@ -36,24 +36,6 @@ class CurveDeviation:
     largest_hz: float
     low_hz: float
     high_hz: float
-
-
-@dataclass(frozen=True)
-class EqualisationMatch:
-    """A pair of standards, and how well it explains a response.
-
-    Parameters
-    ----------
-    recorded, replayed : str
-        Standards of the two amplifiers (``iec``, ``nab``, ``iec_type_ii``).
-    rms_db, largest_db : float
-        What it leaves of the response, 40 Hz to 12.5 kHz.
-    """
-
-    recorded: str
-    replayed: str
-    rms_db: float
-    largest_db: float
 
 
 def flux_curve_db(frequency_hz: FloatArray, *, standard: str, speed_ips: float) -> FloatArray:
@@ -147,46 +129,3 @@ def deviation_from_curve(
         low_hz=low_hz,
         high_hz=high_hz,
     )
-
-
-def equalisation_matches(response: Response, *, speed_ips: float) -> tuple[EqualisationMatch, ...]:
-    """Pairs of record and replay standards of a speed, the one that explains a response best first.
-
-    Parameters
-    ----------
-    response : Response
-        Of the whole machine, or of a test tape's replay, with a gain at 1 kHz.
-    speed_ips : float
-        Tape speed, inches per second.
-
-    Raises
-    ------
-    ParameterError
-        If no standard has a curve for the speed.
-    SignalError
-        As `deviation_from_curve`.
-
-    Notes
-    -----
-    With both amplifiers on one standard the curves cancel and the machine should be flat. A tape of one standard on the
-    other is off by up to 3 dB at 50 Hz and 10 kHz (7.5 in/s). A better match is a hint to a switch in the wrong place,
-    no proof: a worn head loses treble as well. Equal pairs are one entry; standards of one curve count once.
-    """
-    curves: dict[str, FloatArray] = {}
-    for standard, speeds in TIME_CONSTANTS_US.items():
-        if speed_ips not in speeds:
-            continue
-        curve = flux_curve_db(response.frequency_hz, standard=standard, speed_ips=speed_ips)
-        if not any(np.allclose(curve, other, atol=1e-9) for other in curves.values()):
-            curves[standard] = curve
-    if not curves:
-        raise ParameterError(
-            f"no equalisation standard is known for speed_ips {speed_ips:g}; give 15, 7.5, 3.75, 1.875"
-        )
-    names = list(curves)
-    pairs = [(names[0], names[0]), *((first, second) for first in names for second in names if first != second)]
-    found = []
-    for recorded, replayed in pairs:
-        left = deviation_from_curve(response, curve_db=curves[recorded] - curves[replayed])
-        found.append(EqualisationMatch(recorded, replayed, left.rms_db, left.largest_db))
-    return tuple(sorted(found, key=lambda match: match.rms_db))

@@ -59,6 +59,9 @@ def detail_rows(take: Mapping[str, Any]) -> list[tuple[str, str]]:
     if (azimuth := take["azimuth"]) is not None:
         rows.append(("azimuth, static", _with_sigma(azimuth["static_us"], azimuth["static_sigma_us"], "us")))
         rows.append(("azimuth, dynamic", _with_sigma(azimuth["dynamic_us"], azimuth["dynamic_sigma_us"], "us rms")))
+    if (balance := take["channel_balance"]) is not None:
+        text = _with_sigma(balance["at_1khz_db"], balance["at_1khz_sigma_db"], "dB")
+        rows.append(("second channel over the first, 1 kHz", text))
     if (dropouts := take["dropouts"]) is not None:
         rows.append(("dropouts", _with_sigma(dropouts["per_minute"], dropouts["per_minute_sigma"], "a minute")))
     for side, echo in (take["print_through"] or {}).items():

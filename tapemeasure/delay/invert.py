@@ -1,10 +1,10 @@
-"""The other direction of a delay: when a moment of the input comes out, and the trajectory seen from the input."""
+"""The other direction of a delay: when a moment of the input comes out."""
 
 import numpy as np
 
 from tapemeasure.arrays import FloatArray
 from tapemeasure.errors import SignalError
-from tapemeasure.trajectory import DelayStep, DelayTrajectory
+from tapemeasure.trajectory import DelayTrajectory
 
 
 def arrival_time(input_time_s: FloatArray, trajectory: DelayTrajectory) -> FloatArray:
@@ -42,45 +42,6 @@ def arrival_time(input_time_s: FloatArray, trajectory: DelayTrajectory) -> Float
         ),
         dtype=np.float64,
     )
-
-
-def inverse_delay(trajectory: DelayTrajectory) -> DelayTrajectory:
-    """Delay of the input behind the output: what undoes a trajectory when it is applied, seconds at INPUT time.
-
-    Parameters
-    ----------
-    trajectory : DelayTrajectory
-        Delay at output time.
-
-    Returns
-    -------
-    DelayTrajectory
-        ``-d(t)`` at the input times ``t - d(t)``, from the first to the last that the trajectory covers; its
-        uncertainty is that of the delay times the ratio of the speeds.
-
-    Raises
-    ------
-    SignalError
-        If the delay grows by 1 s per second or more.
-
-    Notes
-    -----
-    A step stays one; where something was lost the moments that never came out are as short as the step itself.
-    """
-    ends = np.array([trajectory.start_s, trajectory.end_s])
-    first_s, last_s = ends - trajectory.at(ends)
-    n_points = max(1, int(np.floor((last_s - first_s) * trajectory.rate_hz + 1e-6)) + 1)
-    leaving = first_s + np.arange(n_points) / trajectory.rate_hz
-    time = arrival_time(leaving, trajectory)
-    sigma, valid = trajectory.evidence_at(time)
-    growth = -trajectory.speed_deviation()
-    if len(growth) > 1:
-        sigma = sigma / np.maximum(1.0 - np.interp(time, trajectory.time_s, growth), 0.1)
-    steps = []
-    for step in trajectory.steps:
-        before_s = step.time_s - float(trajectory.at(np.array([step.time_s]))[0]) + step.delay_s
-        steps.append(DelayStep(before_s, -step.delay_s))
-    return DelayTrajectory(float(first_s), trajectory.rate_hz, leaving - time, sigma, valid, tuple(steps))
 
 
 def require_forward(trajectory: DelayTrajectory) -> None:

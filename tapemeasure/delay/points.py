@@ -22,12 +22,14 @@ from tapemeasure.delay.refine import RefinedDelays, refine_delays
 from tapemeasure.delay.resolution import lowpass, on_samples
 from tapemeasure.delay.tone import Tone
 from tapemeasure.delay.tone_delays import ToneDelays, track_tones
+from tapemeasure.delay.turns import right_turns
 from tapemeasure.errors import NoMatchError
 
 DISTORTED = (
     "the machine distorts the programme so much that its waveform cannot be followed; tracked by correlation alone, "
     "good to some ten microseconds beside what the distortion itself delays: use a pilot"
 )
+TURN_IN_DOUBT = "the programme hardly tells the tone's periods apart; the mean delay may be wrong by multiples of"
 INBAND_PASSES = 2
 UNKNOWN_S = 50e-6
 """Uncertainty of the programme's delay where it says nothing and is bridged."""
@@ -75,10 +77,11 @@ def track_points(
     x = stimulus[:, programme_channel]
     if pilot is not None and pilot.channel is not None:
         beside = output[:, pilot.channel]
+        heard = None if programme is None else (x, output[:, programme_channel])
         points, lost = (
             _by_pulses(pilot.train, beside, guide, polarity, sample_rate)
             if pilot.train is not None
-            else _by_tone(pilot.tones, beside, guide, polarity, sample_rate, rate_hz)
+            else _by_tone(pilot.tones, beside, guide, polarity, sample_rate, rate_hz, heard)
         )
         if pilot.fused and programme is not None:
             y = programme.polarity * output[:, programme_channel]
@@ -176,8 +179,9 @@ def _by_tone(
     polarity: int | None,
     sample_rate: float,
     rate_hz: float,
+    programme: tuple[FloatArray, FloatArray] | None,
 ) -> tuple[Points, tuple[LostSamples, ...]]:
-    """Points on the time of the repaired output, and what was repaired."""
+    """Points on the time of the repaired output, and what was repaired; `programme` is that of input and output."""
     phase = follow_tone(output, frequency_hz=tones[0].frequency_hz, sample_rate=sample_rate)
     lost = lost_in_tone(tones[0], output, phase, sample_rate=sample_rate)
     whole = repair_output(output, lost, sample_rate=sample_rate)
@@ -189,7 +193,14 @@ def _by_tone(
         **_guidance(moved_guide(guide, lost, sample_rate)),
     )
     period_s = 1.0 / min(tone.frequency_hz for tone in tones)
-    return _of_tone("tone", found, polarity or 1, sample_rate, rate_hz, period_s), lost
+    told: tuple[str, ...] = ()
+    if programme is not None:
+        played, heard = programme
+        heard = repair_output(heard, lost, sample_rate=sample_rate)
+        found, sure = right_turns(found, played, heard, period_s=period_s, sample_rate=sample_rate)
+        told = () if sure else (f"{TURN_IN_DOUBT} {1e3 * period_s:.3f} ms",)
+    points = _of_tone("tone", found, polarity or 1, sample_rate, rate_hz, period_s)
+    return replace(points, told=told), lost
 
 
 def _by_programme(

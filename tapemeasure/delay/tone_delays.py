@@ -48,6 +48,8 @@ class ToneDelays:
         That part of `sigma_s` which is no noise, and which no low-pass makes less.
     dropouts : tuple of Dropout
         Where the tone falls by 6 dB and more.
+    stretches : tuple of (first, stop)
+        Points whose delays share one number of whole turns beyond doubt.
     """
 
     step_samples: int
@@ -59,6 +61,7 @@ class ToneDelays:
     amplitude: FloatArray
     systematic_s: FloatArray
     dropouts: tuple[Dropout, ...] = ()
+    stretches: tuple[tuple[int, int], ...] = ()
 
 
 def track_tone(
@@ -109,16 +112,16 @@ def track_tone(
         )
     omega, period = 2.0 * np.pi * tone.frequency_hz, 1.0 / tone.frequency_hz
     raw = (tone.phase - phase.phase) / omega
-    delay, sure = joined(raw, found, period_s=period)
+    delay, stretches = joined(raw, found, period_s=period)
     ambiguous = False
     if guide_time_s is not None and guide_delay_s is not None:
-        for first, stop in runs_of(found):
-            expected = np.interp(time[first:stop], guide_time_s, guide_delay_s)
-            delay[first:stop] -= period * np.round(np.median(delay[first:stop] - expected) / period)
+        for first, stop in stretches:
+            beyond = delay[first:stop] - np.interp(time[first:stop], guide_time_s, guide_delay_s)
+            delay[first:stop] -= period * np.round(np.median(beyond[found[first:stop]]) / period)
     else:
         turn, known = _turns(tone, phase, usual, found, delay, sample_rate=sample_rate)
         delay -= period * turn
-        ambiguous = not (known and sure)
+        ambiguous = not (known and len(stretches) == 1)
     delay = bridge(delay, found)
     speed = np.gradient(delay, step_s) if len(delay) > 1 else np.zeros(1)
     # at the ends of the file the filter looks to one side
@@ -135,6 +138,7 @@ def track_tone(
         amplitude=phase.amplitude,
         systematic_s=systematic,
         dropouts=find_dropouts(phase.amplitude, usual, _between(found), time_s=time),
+        stretches=stretches,
     )
 
 
@@ -191,16 +195,17 @@ def track_tones(
         best.amplitude,
         np.minimum(best.systematic_s, sigma),
         best.dropouts,
+        tracked[0].stretches,
     )
 
 
-def joined(delay_s: FloatArray, found: BoolArray, *, period_s: float) -> tuple[FloatArray, bool]:
-    """Delays whose stretches follow each other with the least jumps, and whether no gap leaves a doubt about that.
+def joined(delay_s: FloatArray, found: BoolArray, *, period_s: float) -> tuple[FloatArray, tuple[tuple[int, int], ...]]:
+    """Delays that follow each other over gaps with the least jumps, and the stretches inside which that is no doubt.
 
     A gap leaves a doubt if the delay usually wanders by a sixth of a period over as much time.
     """
     result = delay_s.copy()
-    sure = True
+    stretches: list[tuple[int, int]] = []
     before: int | None = None
     for first, stop in runs_of(found):
         if before is not None:
@@ -208,9 +213,11 @@ def joined(delay_s: FloatArray, found: BoolArray, *, period_s: float) -> tuple[F
             gap = first - before
             both = found[gap:stop] & found[: stop - gap]
             wander = np.std((result[gap:stop] - result[: stop - gap])[both]) if both.any() else np.inf
-            sure &= bool(wander < SURE * period_s)
+            if wander < SURE * period_s:
+                first = stretches.pop()[0]
+        stretches.append((first, stop))
         before = stop - 1
-    return result, sure
+    return result, tuple(stretches)
 
 
 def _turns(

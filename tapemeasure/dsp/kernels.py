@@ -133,27 +133,6 @@ def solve_arrival(
     return out
 
 
-@numba.njit(cache=True)
-def banded_inverse_diagonal(factor: FloatArray) -> FloatArray:
-    """Diagonal of A^-1 for A = L L^T, L lower banded as scipy's ``cholesky_banded(lower=True)`` returns it.
-
-    Takahashi's recurrence: only the inverse's entries inside the band are computed, from the last row up.
-    """
-    bands, n = factor.shape
-    inverse = np.zeros((bands, n))
-    for i in range(n - 1, -1, -1):
-        pivot = factor[0, i]
-        reach = min(bands - 1, n - 1 - i)
-        for j in range(reach, -1, -1):
-            total = 1.0 / pivot if j == 0 else 0.0
-            for k in range(1, reach + 1):
-                column = min(j, k)
-                total -= factor[k, i] * inverse[abs(j - k), i + column]
-            inverse[j, i] = total / pivot
-    diagonal: FloatArray = inverse[0]
-    return diagonal
-
-
 @numba.njit(cache=True, nogil=True)
 def attack_and_decay(values: FloatArray, attack: float, decay: float) -> FloatArray:
     """Follow values from 0: of the distance to the next one `attack` is taken upwards, `decay` downwards."""

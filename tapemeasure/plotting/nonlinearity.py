@@ -1,15 +1,12 @@
 """Pictures of what a machine does to levels: hysteresis loops, compression, intermodulation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tapemeasure.analysis.compression import CompressionCurve
-from tapemeasure.analysis.intermodulation import Intermodulation
-from tapemeasure.analysis.loops import HysteresisLoop
-from tapemeasure.analysis.maximum_output import MaximumOutput
 from tapemeasure.plotting.canvas import COLOURS, finite_limits, legend, line_style, percent_axis, picture, say_empty
 
 LOOP_SIDE_IN = 4.6
@@ -25,13 +22,14 @@ class _Bar:
     told: bool
 
 
-def plot_loops(loops: Sequence[HysteresisLoop], path: Path, *, title: str = "", force: bool = False) -> None:
+def plot_loops(loops: Sequence[Mapping[str, Any]], path: Path, *, title: str = "", force: bool = False) -> None:
     """Draw hysteresis loops, input and output each as a part of full scale.
 
     Parameters
     ----------
-    loops : sequence of HysteresisLoop
-        Drawn one into the other, as given; the legend names level and frequency.
+    loops : sequence of mapping
+        Values of `tapemeasure.analysis.loops.HysteresisLoop`, drawn one into the other, as given; the legend names
+        level and frequency.
     path : Path
         ``.png``, ``.svg`` or ``.pdf``.
     title : str
@@ -48,9 +46,10 @@ def plot_loops(loops: Sequence[HysteresisLoop], path: Path, *, title: str = "", 
     """
     with picture(path, title=title, force=force, width_in=LOOP_SIDE_IN, height_in=LOOP_SIDE_IN) as (axes,):
         for index, loop in enumerate(loops):
-            label = f"{loop.frequency_hz:g} Hz, {loop.level_dbfs:.0f} dBFS"
-            closed = np.arange(len(loop.input) + 1) % len(loop.input)
-            axes.plot(loop.input[closed], loop.output[closed], label=label, **line_style(index))
+            label = f"{loop['frequency_hz']:g} Hz, {loop['level_dbfs']:.0f} dBFS"
+            played, heard = (np.asarray(loop[key], dtype=np.float64) for key in ("input", "output"))
+            closed = np.arange(len(played) + 1) % len(played)
+            axes.plot(played[closed], heard[closed], label=label, **line_style(index))
         axes.axhline(0.0, color="#555555", linewidth=0.6)
         axes.axvline(0.0, color="#555555", linewidth=0.6)
         axes.set_xlabel("input / full scale")
@@ -61,10 +60,10 @@ def plot_loops(loops: Sequence[HysteresisLoop], path: Path, *, title: str = "", 
 
 
 def plot_compression(
-    curves: Sequence[CompressionCurve],
+    curves: Sequence[Mapping[str, Any]],
     path: Path,
     *,
-    limits: Sequence[MaximumOutput] = (),
+    limits: Sequence[Mapping[str, Any]] = (),
     title: str = "",
     force: bool = False,
 ) -> None:
@@ -72,32 +71,36 @@ def plot_compression(
 
     Parameters
     ----------
-    curves : sequence of CompressionCurve
-        One a frequency.
+    curves : sequence of mapping
+        Values of `tapemeasure.analysis.compression.CompressionCurve`, one a frequency.
     path, title, force
         As in `plot_loops`, with the same errors.
-    limits : sequence of MaximumOutput
-        Levels of 3 % third harmonic and of saturation, marked on the curve of their frequency.
+    limits : sequence of mapping
+        Values of `tapemeasure.analysis.maximum_output.MaximumOutput`: levels of 3 % third harmonic and of saturation,
+        marked on the curve of their frequency.
     """
+    outputs = [np.asarray(curve["output_dbfs"], dtype=np.float64) for curve in curves]
     with picture(path, title=title, force=force) as (axes,):
-        for index, curve in enumerate(curves):
+        for index, (curve, output_dbfs) in enumerate(zip(curves, outputs, strict=True)):
             style = line_style(index)
+            level_dbfs = np.asarray(curve["level_dbfs"], dtype=np.float64)
             axes.plot(
-                curve.level_dbfs, curve.output_dbfs, marker="os^Dv"[index % 5], markersize=4,
-                label=f"{curve.frequency_hz:g} Hz", **style,
+                level_dbfs, output_dbfs, marker="os^Dv"[index % 5], markersize=4,
+                label=f"{curve['frequency_hz']:g} Hz", **style,
             )  # fmt: skip
-            straight = curve.level_dbfs + curve.small_signal_gain_db
-            axes.plot(curve.level_dbfs, straight, color=style["color"], linewidth=0.7, alpha=0.7)
+            straight = level_dbfs + curve["small_signal_gain_db"]
+            axes.plot(level_dbfs, straight, color=style["color"], linewidth=0.7, alpha=0.7)
         for limit in limits:
-            axes.plot(limit.input_dbfs, limit.output_dbfs, marker="x", markersize=9, color=COLOURS[-1], linestyle="")
-            name = "MOL3" if limit.kind == "mol3" else "SOL"
+            place = (limit["input_dbfs"], limit["output_dbfs"])
+            axes.plot(*place, marker="x", markersize=9, color=COLOURS[-1], linestyle="")
+            name = "MOL3" if limit["kind"] == "mol3" else "SOL"
             axes.annotate(
-                f"{name} {limit.output_dbfs:.1f} dBFS", (limit.input_dbfs, limit.output_dbfs),
+                f"{name} {limit['output_dbfs']:.1f} dBFS", place,
                 xytext=(-6, 8), textcoords="offset points", fontsize=9, ha="right",
             )  # fmt: skip
         axes.set_xlabel("level of the input / dBFS")
         axes.set_ylabel("level of the output / dBFS")
-        together = np.concatenate([np.empty(0), *(curve.output_dbfs for curve in curves)])
+        together = np.concatenate([np.empty(0), *outputs])
         span = finite_limits(together, smallest_span=12.0)
         if span is None:
             say_empty(axes)
@@ -106,13 +109,16 @@ def plot_compression(
         legend(axes)
 
 
-def plot_intermodulation(pairs: Sequence[Intermodulation], path: Path, *, title: str = "", force: bool = False) -> None:
+def plot_intermodulation(
+    pairs: Sequence[Mapping[str, Any]], path: Path, *, title: str = "", force: bool = False
+) -> None:
     """Draw second and third order intermodulation of every pair of tones, per cent, with their uncertainties.
 
     Parameters
     ----------
-    pairs : sequence of Intermodulation
-        One group of bars each; a product that noise hides is an empty bar as high as what noise alone reads.
+    pairs : sequence of mapping
+        Values of `tapemeasure.analysis.intermodulation.Intermodulation`, one group of bars each; a product that
+        noise hides is an empty bar as high as what noise alone reads.
     path, title, force
         As in `plot_loops`, with the same errors.
     """
@@ -124,7 +130,7 @@ def plot_intermodulation(pairs: Sequence[Intermodulation], path: Path, *, title:
                     place + offset, bar.height_pct, width=0.36, color=colour if bar.told else "none", edgecolor=colour,
                     yerr=bar.sigma_pct if bar.told else None, label=bar.label, capsize=3,
                 )  # fmt: skip
-        axes.set_xticks(range(len(pairs)), [f"{pair.lower_hz:g} + {pair.upper_hz:g} Hz" for pair in pairs])
+        axes.set_xticks(range(len(pairs)), [f"{pair['lower_hz']:g} + {pair['upper_hz']:g} Hz" for pair in pairs])
         axes.set_ylabel("intermodulation / %")
         if pairs:
             percent_axis(axes)
@@ -133,11 +139,11 @@ def plot_intermodulation(pairs: Sequence[Intermodulation], path: Path, *, title:
         legend(axes)
 
 
-def _bar(pair: Intermodulation, *, second: bool) -> _Bar:
-    value_pct = pair.second_order_pct if second else pair.third_order_pct
-    sigma_pct = pair.second_sigma_pct if second else pair.third_sigma_pct
-    name = "second order" if second else "third order"
+def _bar(pair: Mapping[str, Any], *, second: bool) -> _Bar:
+    order = "second" if second else "third"
+    value_pct, sigma_pct = pair[f"{order}_order_pct"], pair[f"{order}_sigma_pct"]
     if value_pct is None:
-        return _Bar(f"{name}: hidden in noise", sigma_pct, 0.0, told=False)
+        # a product above half the sample rate has no noise either
+        return _Bar(f"{order} order: hidden in noise", np.nan if sigma_pct is None else sigma_pct, 0.0, told=False)
     # an error bar must not reach zero on a logarithmic axis
-    return _Bar(name, value_pct, min(sigma_pct, 0.9 * value_pct), told=True)
+    return _Bar(f"{order} order", value_pct, min(sigma_pct, 0.9 * value_pct), told=True)

@@ -136,6 +136,16 @@ def _hiss_level(take: TakeResults) -> float | None:
     return db_from_power(energy / length_s) if energy > 0.0 and length_s > 0.0 else None
 
 
+def _din_rows(verdict: str) -> Callable[[TakeResults], float | None]:
+    """How many requirements of DIN 45 500 got a verdict; None where none could be told at all."""
+
+    def read(take: TakeResults) -> float | None:
+        verdicts = [row.get("verdict") for row in (take.measurement or {}).get("din45500") or []]
+        return verdicts.count(verdict) if set(verdicts) - {"not measured"} else None
+
+    return read
+
+
 def _hiss_count(take: TakeResults) -> float | None:
     return None if take.hiss is None else len(take.hiss.get("segments") or [])
 
@@ -171,6 +181,21 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "speed_deviation_rms_pct", "Speed deviation, rms", "%", _scaled("delay", "speed_deviation_rms_pct"), True, 3
     ),
+    Figure(
+        "wow_flutter_weighted_2sigma_pct",
+        "Wow and flutter, weighted, two-sigma",
+        "%",
+        _measured("wow_flutter", "weighted_2sigma_pct"),
+        True,
+        3,
+    ),
+    Figure(
+        "wow_flutter_unweighted_rms_pct",
+        "Wow and flutter, unweighted, rms",
+        "%",
+        _measured("wow_flutter", "unweighted_rms_pct"),
+        digits=3,
+    ),
     Figure("pulses_found", "Pilot pulses found", "", _scaled("delay", "pulses_found"), digits=9),
     Figure("pulses_expected", "Pilot pulses expected", "", _scaled("delay", "pulses_expected"), digits=9),
     Figure("truth_error_us_rms", "Delay, error against the truth", "µs rms", _scaled("delay", "truth_error_us_rms")),
@@ -179,14 +204,26 @@ FIGURES: tuple[Figure, ...] = (
     Figure("high_3db_hz", "Response, upper −3 dB point", "Hz", _measured("response", "high_3db_hz"), True, 3),
     Figure("thd_1khz_minus_6dbfs_pct", "Distortion (THD) at 1 kHz, −6 dBFS in", "%", _thd, True, 3),
     Figure("compression_1khz_db", "Compression at 1 kHz, −30 to 0 dBFS in", "dB", _compression, digits=3),
+    Figure("mol3_dbfs", "Output at 3 % third harmonic", "dBFS", _measured("maximum_output", "output_dbfs"), digits=3),
     Figure("noise_dbfs", "Noise", "dBFS", _measured("noise", "level_dbfs"), digits=3),
     Figure(
         "noise_above_200hz_dbfs", "Noise above 200 Hz", "dBFS", _measured("noise", "level_above_200hz_dbfs"), True, 3
     ),
     Figure("noise_a_dbfs", "Noise, A-weighted", "dBFS", _measured("noise", "level_a_dbfs"), True, 3),
     Figure("noise_468_dbfs", "Noise, ITU-R 468 curve, rms", "dBFS", _measured("noise", "level_468_dbfs"), digits=3),
+    Figure(
+        "signal_to_noise_a_db",
+        "Signal (3 % third harmonic) to noise, A-weighted",
+        "dB",
+        _measured("signal_to_noise", "a_db"),
+        True,
+        3,
+    ),
     Figure("hum_50hz_dbfs", "Hum of 50 Hz mains", "dBFS", _measured("noise", "hum_50hz_dbfs"), digits=3),
     Figure("hum_60hz_dbfs", "Hum of 60 Hz mains", "dBFS", _measured("noise", "hum_60hz_dbfs"), digits=3),
     Figure("hiss_segments", "Hiss segments", "", _hiss_count),
     Figure("hiss_above_200hz_dbfs", "Hiss segments, above 200 Hz", "dBFS", _hiss_level, digits=3),
+    Figure("din45500_passed", "DIN 45 500: requirements met", "", _din_rows("pass")),
+    Figure("din45500_failed", "DIN 45 500: requirements not met", "", _din_rows("fail")),
+    Figure("din45500_undecided", "DIN 45 500: too uncertain to tell", "", _din_rows("undecided")),
 )

@@ -22,6 +22,9 @@ from tapemeasure.report.words import (
     delay_sentence,
     figure_text,
     hertz_text,
+    intermodulation_sentence,
+    loop_sentence,
+    maximum_output_sentence,
     model_verdict,
     noise_sentence,
     response_sentence,
@@ -198,6 +201,30 @@ def _distortion_plans(measurement: Values) -> list[_Plan]:
         plans.append(_curves_plan("thd", "Distortion against level", caption, thd, plotting.plot_thd_against_level))
         caption = "Where the curve bends down, the tape compresses: louder in no longer means as much louder out."
         plans.append(_curves_plan("gain", "Gain against level", caption, gain, plotting.plot_gain_against_level))
+    return plans + _level_plans(measurement)
+
+
+def _level_plans(measurement: Values) -> list[_Plan]:
+    """What the machine does to levels: compression with its limits, loops, intermodulation."""
+    plans = []
+    if curves := measurement.get("compression"):
+        limits = [limit for key in ("maximum_output", "saturation_output") if (limit := measurement.get(key))]
+        caption = maximum_output_sentence(measurement) + " The thin lines are what a machine without limits would give."
+        draw = partial(plotting.plot_compression, curves, limits=limits, force=True)
+        plans.append(_Plan("compression", "Output against input level", caption, draw))
+    if loops := measurement.get("hysteresis"):
+        caption = (
+            f"{loop_sentence(loops)} Output over input, the linear response undone. A straight line is a machine that "
+            "changes nothing; the bend at the ends is saturation, the open middle what the tape remembers."
+        )
+        plans.append(_Plan("loops", "Hysteresis", caption, partial(plotting.plot_loops, loops, force=True)))
+    if pairs := measurement.get("intermodulation"):
+        caption = (
+            f"{intermodulation_sentence(pairs)} What comes back at sums and differences of two tones. An empty bar is "
+            "as high as what noise alone reads."
+        )
+        draw = partial(plotting.plot_intermodulation, pairs, force=True)
+        plans.append(_Plan("intermodulation", "Intermodulation", caption, draw))
     return plans
 
 

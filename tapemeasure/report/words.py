@@ -1,10 +1,11 @@
 """Figures in words: numbers as people write them, and the sentences under pictures and tables."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from tapemeasure.report.gather import DeviceResults, TakeResults
+from tapemeasure.report.gather import DeviceResults, TakeResults, Values
 from tapemeasure.report.metrics import error_of, improvement_db, number
 
 NOT_MEASURED = "not measured"
@@ -87,6 +88,40 @@ def noise_sentence(take: TakeResults) -> str:
     return (
         f"Where the input is silent, the noise above 200 Hz is {figure_text(level, digits=3, unit='dBFS')}{weighted}."
     )
+
+
+def maximum_output_sentence(measurement: Values) -> str:
+    """At what level the third harmonic reaches 3 %."""
+    limit = measurement.get("maximum_output")
+    level, sigma = number(limit, "output_dbfs"), number(limit, "sigma_db")
+    if level is None:
+        return "At no level that was played the third harmonic reaches 3 %."
+    uncertainty = "" if sigma is None else f" (uncertain by {figure_text(sigma, digits=2, unit='dB')})"
+    frequency = hertz_text(number(limit, "frequency_hz") or 0.0)
+    return (
+        f"At {frequency} the third harmonic reaches 3 % where the output is at "
+        f"{figure_text(level, digits=3, unit='dBFS')}{uncertainty}."
+    )
+
+
+def loop_sentence(loops: Sequence[Values]) -> str:
+    """What the loudest hysteresis loop keeps where the input is zero."""
+    loudest = max(loops, key=lambda loop: number(loop, "level_dbfs") or 0.0)
+    kept, frequency = number(loudest, "remanence"), hertz_text(number(loudest, "frequency_hz") or 0.0)
+    level = figure_text(number(loudest, "level_dbfs"), digits=3, unit="dBFS")
+    part = figure_text(None if kept is None else 100.0 * kept, digits=2, unit="%")
+    return f"At {frequency} and {level}, where the input is zero, the output keeps {part} of its peak."
+
+
+def intermodulation_sentence(pairs: Sequence[Values]) -> str:
+    """Both orders of every pair together."""
+    parts = []
+    for pair in pairs:
+        total = number(pair, "total_pct")
+        text = "hidden in noise" if total is None else figure_text(total, digits=2, unit="%")
+        first, second = (hertz_text(number(pair, key) or 0.0) for key in ("lower_hz", "upper_hz"))
+        parts.append(f"{text} with {first} and {second}")
+    return f"Intermodulation: {'; '.join(parts)}."
 
 
 def model_verdict(device: DeviceResults) -> str:

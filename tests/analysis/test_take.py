@@ -95,7 +95,8 @@ def test_the_json_has_the_documented_keys(take: tuple[np.ndarray, np.ndarray, Ti
         "sample_rate", "duration_s", "channel", "response", "sweep_response", "harmonic_response", "thd_vs_level",
         "noise", "wow_flutter", "modulation_noise", "dropouts", "crosstalk", "azimuth", "print_through",
         "maximum_output", "saturation_output", "signal_to_noise", "intermodulation", "thd_noise", "compression",
-        "hysteresis", "passband", "head_bump", "group_delay", "din45500", "not_measured", "silences", "warnings",
+        "hysteresis", "multitone_response", "channel_balance",
+        "passband", "head_bump", "group_delay", "din45500", "not_measured", "silences", "warnings",
         "delay",
     ]  # fmt: skip
     assert values["delay"] == {"mean_delay_s": 0.1}

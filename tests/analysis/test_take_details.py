@@ -5,7 +5,7 @@ from tapemeasure.analysis.rotating_parts import RotatingPart
 from tapemeasure.analysis.take import measure_take
 from tapemeasure.analysis.take_details import Transport
 from tapemeasure.signals.timeline import Pilot, Segment, Timeline
-from tapemeasure.signals.tones import tone_samples
+from tapemeasure.signals.tones import multitone_frequencies_hz, multitone_samples, tone_samples
 from tapemeasure.trajectory import DelayTrajectory
 
 RATE = 44100
@@ -83,3 +83,21 @@ def test_the_same_programme_on_both_tracks_tells_the_azimuth() -> None:
     ).details
     assert found.azimuth is not None
     assert found.azimuth.static_us == pytest.approx(10.0, abs=0.05)
+
+
+def test_a_multitone_on_both_tracks_tells_response_and_balance() -> None:
+    tones_hz = multitone_frequencies_hz(tones_per_octave=3, sample_rate=RATE)
+    samples = multitone_samples(frequencies_hz=tones_hz, duration_s=2.0, sample_rate=RATE, level_dbfs=-12.0)
+    segment = Segment("multitone", "multitone", 0, len(samples), -12.0, tones_hz)
+    asked = {"sample_rate": RATE, "timeline": Timeline(RATE, len(samples), (segment,), None), "channel": 1}
+    both = np.stack([samples, samples], axis=1)
+    found = measure_take(both, both * [0.5, 1.0], **asked).details
+    assert found.multitone_response is not None
+    np.testing.assert_allclose(found.multitone_response.magnitude_db, 0.0, atol=1e-6)
+    assert found.channel_balance is not None
+    assert found.channel_balance.at_1khz_db == pytest.approx(6.02, abs=0.01)
+    # another signal on the other track has no balance
+    other = np.stack([np.roll(samples, 1000), samples], axis=1)
+    alone = measure_take(other, other, **asked).details
+    assert alone.channel_balance is None
+    assert alone.multitone_response is not None

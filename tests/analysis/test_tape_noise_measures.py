@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from tapemeasure.analysis.azimuth import azimuth_of_trajectories, measure_azimuth
+from tapemeasure.analysis.azimuth import measure_azimuth
 from tapemeasure.analysis.crosstalk import measure_crosstalk
 from tapemeasure.analysis.demodulation import demodulate_tone, tone_frequency_hz, tone_trajectory
 from tapemeasure.analysis.dropouts import measure_dropouts
 from tapemeasure.analysis.modulation_noise import measure_modulation_noise
 from tapemeasure.analysis.print_through import measure_print_through
 from tapemeasure.errors import MismatchError, ParameterError, SignalError
-from tapemeasure.trajectory import DelayTrajectory
 
 RATE = 44100
 TONE_HZ = 3150.0
@@ -175,22 +174,6 @@ def test_azimuth_refuses_what_has_nothing_in_common() -> None:
         measure_azimuth(noise(1.0), noise(2.0), sample_rate=RATE)
     with pytest.raises(ParameterError, match="speed_ips"):
         measure_azimuth(noise(1.0), noise(1.0), sample_rate=RATE, speed_ips=0.0, track_distance_mm=3.8)
-
-
-def test_azimuth_from_two_trajectories() -> None:
-    time_s = np.arange(1000) / 100.0
-    sure = np.ones(1000, dtype=bool)
-    common = 1e-3 * np.sin(time_s)
-    first = DelayTrajectory(0.0, 100.0, common, np.full(1000, 1e-8), sure)
-    skewed = common - 12e-6 + 3e-6 * np.sin(2 * np.pi * time_s)
-    second = DelayTrajectory(0.0, 100.0, skewed, np.full(1000, 1e-8), sure)
-    found = azimuth_of_trajectories(first, second)
-    assert found.static_us == pytest.approx(-12.0, abs=0.1)
-    assert found.dynamic_us == pytest.approx(3.0 / np.sqrt(2), rel=0.02)
-    assert found.static_urad is None
-    nothing = DelayTrajectory(0.0, 100.0, common, np.full(1000, np.inf), ~sure)
-    with pytest.raises(SignalError, match="0 common points"):
-        azimuth_of_trajectories(first, nothing)
 
 
 def test_print_through_before_and_after_a_burst() -> None:

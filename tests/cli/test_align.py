@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -181,7 +182,9 @@ def test_a_copy_of_a_copy_is_undone_by_both_delays(tmp_path: Path, capsys) -> No
     clean = band_limited(3 * RATE, 8)
     write_audio(tmp_path / "clean.wav", clean, sample_rate=RATE)
     wobble().save(tmp_path / "a.csv")
-    wobble().shifted(delay_s=0.03, time_s=-0.4).save(tmp_path / "b.csv")
+    first = wobble()
+    second = replace(first, start_s=first.start_s - 0.4, delay_s=first.delay_s + 0.03)
+    second.save(tmp_path / "b.csv")
     for source, delay, result in (("clean", "a", "copy"), ("copy", "b", "again")):
         arguments = ("--apply", "--trajectory", tmp_path / f"{delay}.csv", "-o", tmp_path / f"{result}.wav")
         assert run("align", tmp_path / f"{source}.wav", *arguments) == 0

@@ -38,8 +38,8 @@ def results_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     played = stimulus.samples[:, 0]
     aligned = machine(played)
     _write_captures(folder, stimulus, played, aligned)
-    _write_delay(folder, length_s=len(played) / SAMPLE_RATE)
-    measured = measure_take(played, aligned, sample_rate=SAMPLE_RATE, timeline=stimulus.timeline)
+    trajectory = _write_delay(folder, length_s=len(played) / SAMPLE_RATE)
+    measured = measure_take(played, aligned, sample_rate=SAMPLE_RATE, timeline=stimulus.timeline, trajectory=trajectory)
     write_json(folder / "measurements" / "machine" / "take1.json", measured.as_dict())
     hiss = measure_hiss(played, aligned, sample_rate=SAMPLE_RATE)
     write_json(folder / "hiss" / "machine" / "take1" / "hiss.json", hiss.as_dict())
@@ -86,7 +86,7 @@ def _write_captures(folder: Path, stimulus: Stimulus, played: FloatArray, aligne
     write_json(folder / "captures" / "akai" / "takes.json", nothing)
 
 
-def _write_delay(folder: Path, *, length_s: float) -> None:
+def _write_delay(folder: Path, *, length_s: float) -> DelayTrajectory:
     time_s = np.arange(0.0, length_s, 0.01)
     rng = np.random.default_rng(6)
     wave = WAVER_S * np.sin(2 * np.pi * 0.7 * time_s) + 5e-6 * np.sin(2 * np.pi * 9.0 * time_s)
@@ -114,6 +114,7 @@ def _write_delay(folder: Path, *, length_s: float) -> None:
         "truth_error_us_rms": 1.0,
     }
     write_json(folder / "delays" / "machine" / "take1.json", figures)
+    return trajectory
 
 
 def _write_model(folder: Path, timeline: Timeline, played: FloatArray, aligned: FloatArray) -> None:

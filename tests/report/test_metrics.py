@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tapemeasure.io import json_text
@@ -49,6 +50,7 @@ def test_keys_are_unique_and_tell_units():
     keys = [figure.key for figure in FIGURES]
     assert len(set(keys)) == len(keys)
     counts = {"pulses_found", "pulses_expected", "hiss_segments"}
+    counts |= {f"din45500_{verdict}" for verdict in ("passed", "failed", "undecided")}
     units = ("_ms", "_us", "_ppm", "_pct", "_db", "_hz", "_dbfs", "_us_rms")
     assert all(key.endswith(units) for key in keys if key not in counts)
 
@@ -107,3 +109,21 @@ def test_typical_is_the_median_of_what_was_measured():
 @pytest.mark.parametrize("value", [None, "1", True, float("nan"), float("inf"), [1.0]])
 def test_what_is_no_finite_number_is_none(value):
     assert number({"a": {"b": value}}, "a", "b") is None
+
+
+def test_verdicts_are_counted_where_there_are_any():
+    rows = [{"verdict": verdict} for verdict in ("pass", "fail", "pass", "not measured", "undecided")]
+    values = take_metrics(TakeResults("a", measurement={"din45500": rows}))
+    assert [values[f"din45500_{verdict}"] for verdict in ("passed", "failed", "undecided")] == [2, 1, 1]
+    assert take_metrics(TakeResults("a", measurement={"din45500": rows[3:4]}))["din45500_passed"] is None
+
+
+def test_new_figures_are_those_of_the_measurement(results_folder):
+    values = metrics(gather(results_folder))["machine"]["take1"]
+    # 100 us at 0.7 Hz and 5 us at 9 Hz
+    expected_pct = 100.0 * np.hypot(2 * np.pi * 0.7 * 100e-6, 2 * np.pi * 9.0 * 5e-6) / np.sqrt(2)
+    assert values["wow_flutter_unweighted_rms_pct"] == pytest.approx(expected_pct, rel=0.1)
+    assert values["wow_flutter_weighted_2sigma_pct"] < 3.0 * expected_pct
+    ratio_db = values["mol3_dbfs"] - 3.01 - values["noise_a_dbfs"]
+    assert values["signal_to_noise_a_db"] == pytest.approx(ratio_db, abs=0.01)
+    assert values["din45500_passed"] > 0

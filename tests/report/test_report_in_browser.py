@@ -67,7 +67,7 @@ def test_the_page_opens_complete(open_page, report, width, scheme):
     assert messages == []
     assert [url for url in requests if not url.startswith("data:")] == [report.page.as_uri()]
     sizes = page.eval_on_selector_all("img", "all => all.map(i => [i.complete, i.naturalWidth, i.clientWidth])")
-    assert len(sizes) == 9
+    assert len(sizes) == 12
     assert all(complete and natural > 100 and shown > 250 for complete, natural, shown in sizes)
     # only tables may scroll sideways
     assert page.evaluate("document.documentElement.scrollWidth") <= width

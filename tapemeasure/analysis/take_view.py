@@ -1,0 +1,79 @@
+"""A take as its measures see it: the steady parts of its segments, its silence, and a place for the reasons."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from tapemeasure.analysis.silence import Silence
+from tapemeasure.arrays import FloatArray
+from tapemeasure.errors import MismatchError, SignalError
+from tapemeasure.signals.timeline import Segment, SegmentKind, Timeline
+
+STEP_MARGIN_S = 0.05
+FADED_S = 0.01
+"""The last samples of a segment may be zero without being cut off."""
+
+Found = TypeVar("Found")
+Given = ParamSpec("Given")
+
+
+@dataclass(frozen=True)
+class TakeView:
+    """Stimulus and output of a take, what was played when, and what could not be measured.
+
+    Parameters
+    ----------
+    played, heard : ndarray, shape (n_samples, n_channels)
+        Stimulus and output, its delay undone.
+    sample_rate : int
+        Hz.
+    channel : int
+        Measured channel, from 0.
+    timeline : Timeline or None
+        Of the stimulus.
+    silences : tuple of Silence
+        Those that came back.
+    ends_samples : int
+        Where the output ends.
+    reasons : list of str
+        Filled by `attempt`: why a measure is missing.
+    """
+
+    played: FloatArray
+    heard: FloatArray
+    sample_rate: int
+    channel: int
+    timeline: Timeline | None
+    silences: tuple[Silence, ...]
+    ends_samples: int
+    reasons: list[str]
+
+    def attempt(
+        self, name: str, function: Callable[Given, Found], *args: Given.args, **kwargs: Given.kwargs
+    ) -> Found | None:
+        """What a measure finds; None, with its reason noted, where the take does not allow it."""
+        try:
+            return function(*args, **kwargs)
+        except (SignalError, MismatchError) as error:
+            self.reasons.append(f"{name}: {error}")
+            return None
+
+    def segments(self, kind: SegmentKind) -> list[Segment]:
+        """Segments of a kind that came back whole."""
+        found = [] if self.timeline is None else self.timeline.of_kind(kind)
+        limit = self.ends_samples + round(FADED_S * self.sample_rate)
+        return [segment for segment in found if segment.stop_samples <= limit]
+
+    def steady(self, segment: Segment, *, channel: int | None = None) -> tuple[FloatArray, FloatArray]:
+        """One channel (the measured one) of stimulus and output, within a segment's fades."""
+        chosen = self.channel if channel is None else channel
+        margin = round(STEP_MARGIN_S * self.sample_rate)
+        part = slice(segment.start_samples + margin, segment.stop_samples - margin)
+        return self.played[part, chosen], self.heard[part, chosen]
+
+    def silent(self) -> FloatArray | None:
+        """Output of the longest silence, all channels."""
+        if not self.silences:
+            return None
+        longest = max(self.silences, key=lambda silence: silence.end_s - silence.start_s)
+        return self.heard[round(longest.start_s * self.sample_rate) : round(longest.end_s * self.sample_rate)]
