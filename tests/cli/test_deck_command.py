@@ -188,7 +188,7 @@ def test_two_passes_find_the_print_and_undo_the_clock(
     deck.stdin.flush()
     stdout, stderr = capture.communicate(timeout=120)
     result = json.loads(stdout)
-    if result["xruns"]:
+    if result["xruns"] or "xruns" in stderr:
         pytest.skip("this machine is too busy: the capture lost samples")
     assert capture.returncode == 0, stderr
     assert result["speed_error_pct"] == pytest.approx(-1.5, abs=1e-4)
