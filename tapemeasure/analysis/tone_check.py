@@ -32,34 +32,6 @@ def clipped_samples(samples: FloatArray) -> int:
     return sum(length for length in runs if length >= MIN_CLIPPED_RUN)
 
 
-def require_clean(captured: FloatArray, *, name: str) -> None:
-    """Refuse a stretch of a capture that holds nothing that can be measured.
-
-    Parameters
-    ----------
-    captured : ndarray, shape (n_samples,)
-        One channel of the output, full scale 1.0.
-    name : str
-        What it is, for the message.
-
-    Raises
-    ------
-    SignalError
-        If it is empty, not finite, silent or clipped.
-    """
-    if captured.size == 0:
-        raise SignalError(f"{name}: 0 samples; give a stretch that was recorded")
-    if not np.isfinite(captured).all():
-        raise SignalError(f"{name}: NaN or infinite samples; record it again")
-    if not np.any(captured):
-        raise SignalError(f"{name}: silent; check the cable, the level and the channel")
-    if clipped := clipped_samples(captured):
-        raise SignalError(
-            f"{name}: {clipped} samples clip at full scale; lower the recording level (gain of the input) and record "
-            "the take again"
-        )
-
-
 def tone_frequency_hz(samples: FloatArray, *, sample_rate: int, near_hz: float) -> float:
     """Frequency of the strongest line within half an octave of a frequency, Hz.
 

@@ -12,7 +12,6 @@ from tapemeasure.analysis.din45500 import DinFigures, Figure, din45500_table
 from tapemeasure.analysis.group_delay import group_delay
 from tapemeasure.analysis.passband import head_bump, passband
 from tapemeasure.analysis.response import Response, make_response
-from tapemeasure.analysis.tape_equalisation import deviation_from_curve, flux_curve_db
 from tapemeasure.dsp.spectra import octave_grid
 from tapemeasure.errors import MismatchError, ParameterError, SignalError
 
@@ -92,17 +91,6 @@ def test_balance_is_the_difference_of_the_channels() -> None:
     np.testing.assert_allclose(channel_balance(flat(), flat()).difference_db, 0.0, atol=1e-12)
 
 
-def test_deviation_from_the_curve_of_a_record_amplifier() -> None:
-    curve_db = flux_curve_db(GRID_HZ, standard="iec", speed_ips=15.0)
-    found = deviation_from_curve(made(3.0 * 10 ** (curve_db / 20) + 0j), curve_db=curve_db)
-    assert found.rms_db == pytest.approx(0.0, abs=1e-9)
-    plain = deviation_from_curve(made(3.0 * 10 ** (curve_db / 20) + 0j))
-    # 35 us at 12.5 kHz, nothing at 1 kHz
-    expected = 10 * np.log10((1 + (2e-6 * np.pi * 1000 * 35) ** 2) / (1 + (2e-6 * np.pi * 12500 * 35) ** 2))
-    assert plain.largest_db == pytest.approx(expected, abs=0.1)
-    assert plain.largest_hz == pytest.approx(12500.0, rel=0.02)
-
-
 def test_the_table_passes_fails_and_admits_what_it_cannot_tell() -> None:
     figures = DinFigures(
         response=made(low_pass(6500.0)), speed_error_pct=Figure(-1.6, 0.01), wow_flutter_pct=Figure(0.19, 0.01),
@@ -145,13 +133,5 @@ def test_bad_input_is_refused() -> None:
         channel_balance(flat(), narrow)
     with pytest.raises(SignalError, match="one channel tells nothing"):
         channel_balance(narrow, narrow)
-    with pytest.raises(ParameterError, match="'aes'"):
-        flux_curve_db(GRID_HZ, standard="aes", speed_ips=15.0)
-    with pytest.raises(ParameterError, match="12"):
-        flux_curve_db(GRID_HZ, standard="iec", speed_ips=12.0)
-    with pytest.raises(SignalError, match="tells nothing"):
-        deviation_from_curve(narrow)
-    with pytest.raises(ParameterError, match="3 points"):
-        deviation_from_curve(flat(), curve_db=np.zeros(3))
     with pytest.raises(ParameterError, match="finite"):
         din45500_table(DinFigures(erasure_db=Figure(np.nan)))

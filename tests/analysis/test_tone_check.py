@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemeasure.analysis.tone_check import clipped_samples, require_clean, require_tone, tone_frequency_hz
+from tapemeasure.analysis.tone_check import clipped_samples, require_tone, tone_frequency_hz
 from tapemeasure.errors import SignalError
 
 RATE = 44100
@@ -38,13 +38,6 @@ def test_clipping_is_a_run_at_full_scale() -> None:
     assert clipped_samples(np.clip(sine(100.0), -0.3, 0.3)) == 0
 
 
-def test_bad_captures_are_refused() -> None:
-    for samples, text in (
-        (np.zeros(0), "0 samples"), (np.array([0.1, np.nan]), "NaN"), (np.zeros(10), "silent"),
-        (np.clip(sine(100.0, amplitude=1.5), -1.0, 1.0), "clip at full scale"),
-    ):  # fmt: skip
-        with pytest.raises(SignalError, match=f"take 1: .*{text}"):
-            require_clean(samples, name="take 1")
-    require_clean(sine(100.0), name="take 1")
+def test_a_few_periods_tell_no_frequency() -> None:
     with pytest.raises(SignalError, match="fewer than 4 periods"):
         tone_frequency_hz(np.ones(100), sample_rate=RATE, near_hz=1000.0)
