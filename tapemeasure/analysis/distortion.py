@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tapemeasure.analysis.tone_check import require_tone
+from tapemeasure.analysis.tone_check import require_played_tone
 from tapemeasure.analysis.tone_noise import tones_and_noise
 from tapemeasure.arrays import FloatArray
-from tapemeasure.dsp.spectra import tone_amplitudes
-from tapemeasure.errors import MismatchError, ParameterError, SignalError
+from tapemeasure.errors import ParameterError, SignalError
 from tapemeasure.units import amplitude_from_db
 
 MAX_ORDER = 9
@@ -96,15 +95,7 @@ def tone_distortion(
     """
     if not 2 <= harmonics <= MAX_ORDER:
         raise ParameterError(f"harmonics = {harmonics}; give a highest order from 2 to {MAX_ORDER}")
-    if len(stimulus) != len(output):
-        raise MismatchError(f"tone: stimulus {len(stimulus)} samples, output {len(output)}; align the output first")
-    periods = len(stimulus) * frequency_hz / sample_rate
-    if periods < 20.0:
-        raise SignalError(f"tone: {periods:.1f} periods of {frequency_hz:g} Hz; at least 20 are needed, play it longer")
-    played = float(np.abs(tone_amplitudes(stimulus, sample_rate=sample_rate, frequencies_hz=[frequency_hz])[0]))
-    if played < 0.5 * np.sqrt(2.0 * np.mean(np.square(stimulus))) or played == 0.0:
-        raise SignalError(f"tone: the stimulus is not a sine of {frequency_hz:g} Hz there; check the timeline")
-    require_tone(output, sample_rate=sample_rate, frequency_hz=frequency_hz)
+    played = abs(require_played_tone(stimulus, output, sample_rate=sample_rate, frequency_hz=frequency_hz))
     orders = np.arange(1.0, harmonics + 1.0)
     inside = orders * frequency_hz < 0.49 * sample_rate
     heard = np.full(harmonics, np.nan)

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapemeasure.analysis.response import Response
-from tapemeasure.analysis.tone_check import require_tone
+from tapemeasure.analysis.tone_check import require_played_tone
 from tapemeasure.analysis.tone_noise import tones_and_noise
 from tapemeasure.arrays import ComplexArray, FloatArray
-from tapemeasure.dsp.spectra import tone_amplitudes
-from tapemeasure.errors import MismatchError, SignalError
+from tapemeasure.errors import SignalError
 from tapemeasure.units import db_from_amplitude
 
 POINTS = 512
 HIGHEST_ORDER = 25
 MIN_ORDERS = 3
-MIN_PERIODS = 20.0
 _TOLD = 2.0
 """A harmonic belongs to the loop where it stands this many times above the noise beside it."""
 
@@ -89,10 +87,9 @@ def hysteresis_loop(
     ----------
     .. [1] G. Bertotti, "Hysteresis in magnetism", 1998.
     """
-    _check(stimulus, output, sample_rate=sample_rate, frequency_hz=frequency_hz)
-    played = complex(tone_amplitudes(stimulus, sample_rate=sample_rate, frequencies_hz=[frequency_hz])[0])
-    if abs(played) < 0.5 * np.sqrt(2.0 * np.mean(np.square(stimulus))) or played == 0.0:
-        raise SignalError(f"loop: the stimulus is not a sine of {frequency_hz:g} Hz there; check the timeline")
+    played = require_played_tone(stimulus, output, sample_rate=sample_rate, frequency_hz=frequency_hz)
+    if not np.any(output):
+        raise SignalError("loop: the output is silent; check the cable, the level and the channel")
     orders, linear = _linear(response, frequency_hz=frequency_hz, sample_rate=sample_rate)
     amplitudes, noise = tones_and_noise(output, sample_rate=sample_rate, tones_hz=orders * frequency_hz)
     told = np.abs(amplitudes) > _TOLD * noise
@@ -158,16 +155,3 @@ def _zero_input(turn: FloatArray, heard: FloatArray, *, rising: bool) -> float:
     index = int(places[np.argmin(np.abs(places - wanted))])
     share = heard[index] / (heard[index] - following[index])
     return float(np.cos(turn[index] + share * turn[1]))
-
-
-def _check(stimulus: FloatArray, output: FloatArray, *, sample_rate: int, frequency_hz: float) -> None:
-    if len(stimulus) != len(output):
-        raise MismatchError(f"loop: stimulus {len(stimulus)} samples, output {len(output)}; align the output first")
-    periods = len(stimulus) * frequency_hz / sample_rate
-    if periods < MIN_PERIODS:
-        raise SignalError(
-            f"loop: {periods:.1f} periods of {frequency_hz:g} Hz; at least {MIN_PERIODS:g} are needed, play it longer"
-        )
-    if not (np.isfinite(output).all() and np.any(output)):
-        raise SignalError("loop: the output is silent or not finite; check the cable, the level and the channel")
-    require_tone(output, sample_rate=sample_rate, frequency_hz=frequency_hz)

@@ -4,16 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tapemeasure.analysis.tone_check import require_tone
+from tapemeasure.analysis.tone_check import require_played_tone
 from tapemeasure.arrays import FloatArray
 from tapemeasure.dsp.spectra import frames_of, hann, tone_amplitudes
-from tapemeasure.errors import MismatchError, SignalError
+from tapemeasure.errors import SignalError
 from tapemeasure.units import db_from_amplitude
 
 LOWEST_HZ, HIGHEST_HZ = 20.0, 20000.0
 NOTCH_Q = 3.0
 WINDOWS = 4
-MIN_PERIODS = 20.0
 _MAIN_LOBE_BINS = 3
 
 
@@ -77,13 +76,10 @@ def thd_noise(stimulus: FloatArray, output: FloatArray, *, sample_rate: int, fre
     >>> round(thd_noise(tone, bent, sample_rate=44100, frequency_hz=1000.0).thd_n_pct, 3)
     1.0
     """
-    _check(stimulus, output, sample_rate=sample_rate, frequency_hz=frequency_hz)
-    tone, played = (
-        float(np.abs(tone_amplitudes(samples, sample_rate=sample_rate, frequencies_hz=[frequency_hz])[0]))
-        for samples in (output, stimulus)
-    )
-    if played < 0.5 * np.sqrt(2.0 * np.mean(np.square(stimulus))) or played == 0.0:
-        raise SignalError(f"tone: the stimulus is not a sine of {frequency_hz:g} Hz there; check the timeline")
+    played = abs(require_played_tone(stimulus, output, sample_rate=sample_rate, frequency_hz=frequency_hz))
+    if not np.any(output):
+        raise SignalError("tone: the output is silent; check the cable, the level and the channel")
+    tone = float(np.abs(tone_amplitudes(output, sample_rate=sample_rate, frequencies_hz=[frequency_hz])[0]))
     # the notch must hold the main lobe of the window
     window = hann(2 * len(output) // (WINDOWS + 1))
     frames = frames_of(output - np.mean(output), length_samples=len(window), hop_samples=len(window) // 2)
@@ -109,16 +105,3 @@ def thd_noise(stimulus: FloatArray, output: FloatArray, *, sample_rate: int, fre
         low_hz=LOWEST_HZ,
         high_hz=high_hz,
     )
-
-
-def _check(stimulus: FloatArray, output: FloatArray, *, sample_rate: int, frequency_hz: float) -> None:
-    if len(stimulus) != len(output):
-        raise MismatchError(f"tone: stimulus {len(stimulus)} samples, output {len(output)}; align the output first")
-    periods = len(stimulus) * frequency_hz / sample_rate
-    if periods < MIN_PERIODS:
-        raise SignalError(
-            f"tone: {periods:.1f} periods of {frequency_hz:g} Hz; at least {MIN_PERIODS:g} are needed, play it longer"
-        )
-    if not (np.isfinite(output).all() and np.any(output)):
-        raise SignalError("tone: the output is silent or not finite; check the cable, the level and the channel")
-    require_tone(output, sample_rate=sample_rate, frequency_hz=frequency_hz)

@@ -4,13 +4,14 @@ import numpy as np
 
 from tapemeasure.arrays import FloatArray, runs_of
 from tapemeasure.dsp.spectra import hann, tone_amplitudes
-from tapemeasure.errors import SignalError
+from tapemeasure.errors import MismatchError, SignalError
 from tapemeasure.units import db_from_amplitude
 
 FULL_SCALE = 0.9999
 """A converter gives no more than this."""
 MIN_CLIPPED_RUN = 3
 SEARCH_OCTAVES = 0.5
+MIN_PERIODS = 20.0
 LOST_DB = 6.0
 """A line elsewhere must be this much stronger than what is found at the frequency played."""
 
@@ -32,7 +33,7 @@ def clipped_samples(samples: FloatArray) -> int:
     return sum(length for length in runs if length >= MIN_CLIPPED_RUN)
 
 
-def tone_frequency_hz(samples: FloatArray, *, sample_rate: int, near_hz: float) -> float:
+def strongest_line_hz(samples: FloatArray, *, sample_rate: int, near_hz: float) -> float:
     """Frequency of the strongest line within half an octave of a frequency, Hz.
 
     Parameters
@@ -86,7 +87,7 @@ def require_tone(output: FloatArray, *, sample_rate: int, frequency_hz: float) -
         If the strongest line within half an octave lies more than two periods of the record beside the tone and is
         6 dB stronger than what is found at the tone itself.
     """
-    found_hz = tone_frequency_hz(output, sample_rate=sample_rate, near_hz=frequency_hz)
+    found_hz = strongest_line_hz(output, sample_rate=sample_rate, near_hz=frequency_hz)
     if abs(found_hz - frequency_hz) <= 2.0 * sample_rate / len(output) or found_hz >= 0.5 * sample_rate:
         return
     there, here = (
@@ -101,3 +102,39 @@ def require_tone(output: FloatArray, *, sample_rate: int, frequency_hz: float) -
             f"tone: {found_hz:.1f} Hz came back where {frequency_hz:g} Hz was played ({off_pct:+.1f} %); set the "
             "machine to the speed of the recording, or undo the delay first"
         )
+
+
+def require_played_tone(stimulus: FloatArray, output: FloatArray, *, sample_rate: int, frequency_hz: float) -> complex:
+    """Refuse a pair that is no recording of a steady sine; else the sine's complex amplitude in the stimulus.
+
+    Parameters
+    ----------
+    stimulus, output : ndarray, shape (n_samples,)
+        The steady part of the tone (no fades), the output's delay undone.
+    sample_rate : int
+        Hz.
+    frequency_hz : float
+        Of the tone played.
+
+    Raises
+    ------
+    MismatchError
+        If the lengths differ.
+    SignalError
+        If the record holds fewer than 20 periods of the tone, the stimulus does not hold the tone, or the output holds
+        NaN or a tone of another frequency.
+    """
+    if len(stimulus) != len(output):
+        raise MismatchError(f"tone: stimulus {len(stimulus)} samples, output {len(output)}; align the output first")
+    periods = len(stimulus) * frequency_hz / sample_rate
+    if periods < MIN_PERIODS:
+        raise SignalError(
+            f"tone: {periods:.1f} periods of {frequency_hz:g} Hz; at least {MIN_PERIODS:g} are needed, play it longer"
+        )
+    played = complex(tone_amplitudes(stimulus, sample_rate=sample_rate, frequencies_hz=[frequency_hz])[0])
+    if abs(played) < 0.5 * np.sqrt(2.0 * np.mean(np.square(stimulus))) or played == 0.0:
+        raise SignalError(f"tone: the stimulus is not a sine of {frequency_hz:g} Hz there; check the timeline")
+    if not np.isfinite(output).all():
+        raise SignalError("tone: the output holds NaN or infinite samples; record it again")
+    require_tone(output, sample_rate=sample_rate, frequency_hz=frequency_hz)
+    return played

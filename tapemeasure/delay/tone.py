@@ -55,12 +55,6 @@ def find_tones(samples: FloatArray, *, sample_rate: float) -> tuple[Tone, ...]:
     return tuple(tones)
 
 
-def find_tone(samples: FloatArray, *, sample_rate: float) -> Tone | None:
-    """The strongest of `find_tones`, or None."""
-    tones = find_tones(samples, sample_rate=sample_rate)
-    return tones[0] if tones else None
-
-
 def _steady_stretch(samples: FloatArray, sample_rate: float) -> FloatArray:
     """Up to 8 s from the middle of what is not silent."""
     block = max(1, round(0.05 * sample_rate))

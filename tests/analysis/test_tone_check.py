@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemeasure.analysis.tone_check import clipped_samples, require_tone, tone_frequency_hz
+from tapemeasure.analysis.tone_check import clipped_samples, require_tone, strongest_line_hz
 from tapemeasure.errors import SignalError
 
 RATE = 44100
@@ -15,7 +15,7 @@ def sine(frequency_hz: float, amplitude: float = 0.5, seconds: float = 0.4) -> n
 
 @given(frequency_hz=st.floats(200.0, 15000.0))
 def test_the_frequency_of_a_sine_is_found_within_two_hundredths_of_a_bin(frequency_hz: float) -> None:
-    found_hz = tone_frequency_hz(sine(frequency_hz), sample_rate=RATE, near_hz=1.1 * frequency_hz)
+    found_hz = strongest_line_hz(sine(frequency_hz), sample_rate=RATE, near_hz=1.1 * frequency_hz)
     assert found_hz == pytest.approx(frequency_hz, abs=0.02 / 0.4)
 
 
@@ -40,4 +40,4 @@ def test_clipping_is_a_run_at_full_scale() -> None:
 
 def test_a_few_periods_tell_no_frequency() -> None:
     with pytest.raises(SignalError, match="fewer than 4 periods"):
-        tone_frequency_hz(np.ones(100), sample_rate=RATE, near_hz=1000.0)
+        strongest_line_hz(np.ones(100), sample_rate=RATE, near_hz=1000.0)
