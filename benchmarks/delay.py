@@ -25,6 +25,7 @@ RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data" / "akai"
 RATE_HZ = 400.0
 FLUTTER_HZ, HARD_HZ = 30.0, 100.0
 TONE_HZ = 200.0
+RIVALS_TRY = ("no pilot, synthetic", "no pilot, synthetic, EQ", "no pilot, real, EQ")
 
 
 @dataclass(frozen=True)
@@ -142,27 +143,39 @@ def print_lost_samples(seconds: float, seed: int) -> None:
 
 
 def print_rivals(seconds: float, seed: int) -> None:
-    """Other trackers on the first case, those that are installed."""
-    case = cases(seconds, seed)[0]
-    output = truth.machine(case.programme, case.delay, equalised=False, saturated=True, seed=seed)
+    """Other trackers on the programme without a pilot, those that are installed."""
+    compared = [case for case in cases(seconds, seed) if case.name in RIVALS_TRY]
+    outputs = [
+        truth.machine(case.programme, case.delay, equalised=case.equalised, saturated=True, seed=seed)
+        for case in compared
+    ]
+    warm = slice(0, round(8.0 * truth.SAMPLE_RATE))
     for rival in RIVALS:
-        begin = time.process_time()
         try:
-            found = rival.track(case.programme, output, truth.SAMPLE_RATE)
+            # what compiles does it here
+            rival.track(compared[0].programme[warm], outputs[0][warm], truth.SAMPLE_RATE)
         except ImportError:
-            print(f"{rival.name:<40} not installed: pip install {rival.package}")
+            print(f"{rival.name:<42} not installed: pip install {rival.package}")
             continue
-        speed = seconds / (time.process_time() - begin)
-        print(f"{rival.name:<40} {score(found, case.delay, seconds):>10.2f} us rms {speed:>7.1f} x", flush=True)
+        for case, output in zip(compared, outputs, strict=True):
+            begin = time.process_time()
+            found = rival.track(case.programme, output, truth.SAMPLE_RATE)
+            speed = seconds / (time.process_time() - begin)
+            error_us = score(found, case.delay, seconds)
+            print(f"{rival.name:<42} {case.name:<24} {error_us:>10.2f} us rms {speed:>7.1f} x", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=inspect.cleandoc(__doc__ or ""))
     parser.add_argument("--seconds", type=float, default=60.0, help="length of every signal (default 60)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds of programme and hiss")
+    parser.add_argument("--rivals", action="store_true", help="the other trackers alone")
     parser.add_argument("--quick", action="store_true", help="one seed and 20 s")
     options = parser.parse_args()
     seconds, seeds = (20.0, options.seeds[:1]) if options.quick else (options.seconds, options.seeds)
+    if options.rivals:
+        print_rivals(seconds, seeds[0])
+        return
     # compiles
     warm = cases(4.0, 0)
     for case in warm[:1] + warm[-5:]:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from stages.common import DATA, device_argument, run_stage
+from tapemeasure.audio_stream import open_audio, write_blocks
 from tapemeasure.cli.common import progress_bar
 from tapemeasure.devices.captures import TakeFiles, find_takes
 from tapemeasure.devices.create import create_device
-from tapemeasure.io import provenance, write_audio, write_json
+from tapemeasure.devices.play_file import play_file
+from tapemeasure.io import provenance, write_json
 from tapemeasure.params import DeviceProfile, load_params
-from tapemeasure.signals.stimulus import load_stimulus
 
 STIMULUS = DATA / "stimuli" / "stimulus.wav"
 
@@ -31,15 +32,21 @@ def main(device: str) -> None:
 
 
 def _computed(name: str, profile: DeviceProfile, folder: Path, *, count: int) -> list[dict[str, Any]]:
-    stimulus = load_stimulus(STIMULUS.parent)
+    stimulus = open_audio(STIMULUS)
     timeline = STIMULUS.with_suffix(".json")
     takes = []
     for number in range(count):
         device = create_device(profile, seed=profile.seed + number if profile.kind == "tape" else None)
-        with progress_bar(f"{name} take {number + 1} of {count}") as progress:
-            capture = device.run(stimulus.samples, sample_rate=stimulus.timeline.sample_rate, progress=progress)
         output, sidecar = folder / f"take{number}.wav", folder / f"take{number}.json"
-        write_audio(output, capture.samples, sample_rate=capture.sample_rate)
+        with progress_bar(f"{name} take {number + 1} of {count}") as progress:
+            capture = play_file(device, stimulus, progress=progress)
+            write_blocks(
+                output,
+                capture.blocks,
+                n_samples=capture.n_samples,
+                n_channels=capture.n_channels,
+                sample_rate=capture.sample_rate,
+            )
         truth = folder / f"take{number}_truth.npz" if capture.truth is not None else None
         if capture.truth is not None and truth is not None:
             capture.truth.save(truth)

@@ -30,6 +30,7 @@ def _track(take: Take, folder: Path, params: Params) -> None:
             rate_hz=params.track.rate_hz,
             max_delay_s=params.track.max_delay_s,
             known_pilot=take.pilot,
+            threads=params.track.threads,
             progress=progress,
         )
     result.trajectory.save(folder / f"{take.name}.npz")

@@ -1,7 +1,5 @@
 """Audio files block by block, for what does not fit into memory; equal bytes to `tapemeasure.io.write_audio`."""
 
-import errno
-import io as stdio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,52 +133,7 @@ def write_blocks(
     SignalError
         If the blocks hold more or fewer samples than `n_samples`.
     """
-    n_bytes = 4 * n_samples * n_channels
     with io.atomic_path(path, force=force) as temporary:
-        write = _write_wav if n_bytes < io.WAV_LIMIT_BYTES else _write_rf64
-        written = write(temporary, blocks, n_samples, n_channels, sample_rate)
+        written = io.fill_audio(temporary, blocks, n_samples=n_samples, n_channels=n_channels, sample_rate=sample_rate)
         if written != n_samples:
             raise SignalError(f"{path}: {written} samples came, {n_samples} were announced; nothing was written")
-
-
-def _write_wav(temporary: Path, blocks: Iterable[FloatArray], n_samples: int, n_channels: int, sample_rate: int) -> int:
-    written = 0
-    with temporary.open("wb") as file:
-        file.write(_wav_header(n_samples, n_channels, sample_rate))
-        for block in blocks:
-            file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
-            written += len(block)
-    return written
-
-
-def _wav_header(n_samples: int, n_channels: int, sample_rate: int) -> bytes:
-    """Header of an empty file of the one writer, with its three lengths changed."""
-    from scipy.io import wavfile
-
-    empty = stdio.BytesIO()
-    wavfile.write(empty, sample_rate, np.zeros((0, n_channels), dtype="<f4"))
-    header = bytearray(empty.getvalue())
-    n_bytes = 4 * n_samples * n_channels
-    fact = header.index(b"fact") + 8
-    header[4:8] = (len(header) - 8 + n_bytes).to_bytes(4, "little")
-    header[fact : fact + 4] = n_samples.to_bytes(4, "little")
-    header[-4:] = n_bytes.to_bytes(4, "little")
-    return bytes(header)
-
-
-def _write_rf64(
-    temporary: Path, blocks: Iterable[FloatArray], n_samples: int, n_channels: int, sample_rate: int
-) -> int:
-    import soundfile
-
-    written = 0
-    try:
-        with soundfile.SoundFile(
-            temporary, "w", samplerate=sample_rate, channels=n_channels, format="RF64", subtype="FLOAT"
-        ) as file:
-            for block in blocks:
-                file.write(np.ascontiguousarray(block, dtype="<f4"))
-                written += len(block)
-    except soundfile.LibsndfileError as error:
-        raise OSError(errno.EIO, error.error_string) from error
-    return written

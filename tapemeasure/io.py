@@ -9,10 +9,11 @@ import hashlib
 import json
 import math
 import os
+import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -156,21 +157,50 @@ def write_audio(path: Path | str, samples: FloatArray, *, sample_rate: int, forc
     UsageError
         If the file exists and `force` is false.
     """
-    data = np.ascontiguousarray(as_channels(samples), dtype="<f4")
+    data = as_channels(samples)
     with atomic_path(path, force=force) as temporary:
-        if data.nbytes < WAV_LIMIT_BYTES:
-            from scipy.io import wavfile
+        fill_audio(temporary, [data], n_samples=len(data), n_channels=data.shape[1], sample_rate=sample_rate)
 
-            # an open file, so that a full disk raises before the rename
-            with temporary.open("wb") as file:
-                wavfile.write(file, sample_rate, data)
+
+def fill_audio(path: Path, blocks: Iterable[FloatArray], *, n_samples: int, n_channels: int, sample_rate: int) -> int:
+    """Write float32 audio that comes in blocks, WAV or above 4 GB RF64; the number of samples that came.
+
+    An OSError is the disk's; for a file that is only there when it is whole, give the name of `atomic_path`.
+    """
+    n_bytes = 4 * n_samples * n_channels
+    written = 0
+    with ExitStack() as stack:
+        if n_bytes < WAV_LIMIT_BYTES:
+            file = stack.enter_context(path.open("wb"))
+            file.write(_wav_header(n_bytes, n_channels, sample_rate))
+            write: Callable[[Any], Any] = file.write
         else:
-            import soundfile
+            write = stack.enter_context(_rf64(path, n_channels, sample_rate))
+        for block in blocks:
+            write(np.ascontiguousarray(block, dtype="<f4"))
+            written += len(block)
+    return written
 
-            try:
-                soundfile.write(temporary, data, sample_rate, subtype="FLOAT", format="RF64")
-            except soundfile.LibsndfileError as error:
-                raise OSError(errno.EIO, error.error_string) from error
+
+def _wav_header(n_bytes: int, n_channels: int, sample_rate: int) -> bytes:
+    """Header of float32 samples: format, number of samples, and the begin of the data."""
+    frame = 4 * n_channels
+    form = struct.pack("<4sIHHIIHHH", b"fmt ", 18, 3, n_channels, sample_rate, sample_rate * frame, frame, 32, 0)
+    rest = form + struct.pack("<4sII4sI", b"fact", 4, n_bytes // frame, b"data", n_bytes)
+    return struct.pack("<4sI4s", b"RIFF", 4 + len(rest) + n_bytes, b"WAVE") + rest
+
+
+@contextmanager
+def _rf64(path: Path, n_channels: int, sample_rate: int) -> Iterator[Callable[[Any], Any]]:
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(
+            path, "w", samplerate=sample_rate, channels=n_channels, format="RF64", subtype="FLOAT"
+        ) as file:
+            yield file.write
+    except soundfile.LibsndfileError as error:
+        raise OSError(errno.EIO, error.error_string) from error
 
 
 @contextmanager

@@ -256,6 +256,8 @@ def load_trajectory(path: Path | str) -> DelayTrajectory:
 
 
 def _load_npz(path: Path) -> DelayTrajectory:
+    if not zipfile.is_zipfile(path):
+        raise SignalError(f"{path}: is no npz archive, or a part of one; make it again with `tapemeasure track`")
     with np.load(path, allow_pickle=False) as file:
         return DelayTrajectory(
             start_s=float(file["start_s"]),

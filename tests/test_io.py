@@ -57,7 +57,7 @@ def test_large_audio_that_does_not_fit_leaves_nothing(tmp_path, monkeypatch):
         raise soundfile.LibsndfileError(2)
 
     monkeypatch.setattr("tapemeasure.io.WAV_LIMIT_BYTES", 1000)
-    monkeypatch.setattr("soundfile.write", full)
+    monkeypatch.setattr("soundfile.SoundFile", full)
     with pytest.raises(OutputError, match=r"a\.wav: could not be written"):
         write_audio(tmp_path / "a.wav", tone(), sample_rate=44100)
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tapemeasure.audio_stream import AudioSource, open_audio
-from tapemeasure.cli.common import force_option, json_option, print_result, progress_bar, warn
+from tapemeasure.cli.common import force_option, json_option, print_result, progress_bar, threads_option, warn
 from tapemeasure.cli.pair import PairDelay, load_delays, open_pair, tracked_delay
 from tapemeasure.delay.track import PILOTS
 from tapemeasure.errors import TapeMeasureError, UsageError
@@ -14,6 +14,8 @@ from tapemeasure.io import provenance
 
 ALIGN_RATE_HZ = 400.0
 """Points of the delay per second: flutter as fast as a tone or the programme can tell is undone as well."""
+UNKNOWN_S = 0.1
+"""How much shorter than the output a trajectory may be before it is told."""
 
 
 @click.command(name="align")
@@ -36,6 +38,7 @@ ALIGN_RATE_HZ = 400.0
               help="Put the delay of --trajectory onto IN (a clean file wobbles) instead of undoing it.")  # fmt: skip
 @click.option("--half-taps", metavar="N", type=click.IntRange(8, 128), default=32, show_default=True,
               help="Taps on each side of the windowed sinc.")  # fmt: skip
+@threads_option
 @json_option
 @force_option
 def command(
@@ -48,6 +51,7 @@ def command(
     trajectory_files: tuple[Path, ...],
     apply_it: bool,
     half_taps: int,
+    threads: int,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -68,7 +72,12 @@ def command(
         if output_file is not None:
             raise UsageError(f"{output_file}: is one file too many; --apply puts the delay onto IN, without OUT")
         result, rows = _apply(
-            [input_file, *also_files], aligned_file, trajectory_files, half_taps=half_taps, force=force
+            [input_file, *also_files],
+            aligned_file,
+            trajectory_files,
+            half_taps=half_taps,
+            threads=threads,
+            force=force,
         )
     elif output_file is None:
         raise UsageError("OUT is missing; give the file whose delay is to be undone")
@@ -80,6 +89,7 @@ def command(
             channel=channel,
             pilot=pilot,
             half_taps=half_taps,
+            threads=threads,
             force=force,
         )
     print_result(result, as_json=as_json, rows=rows)
@@ -93,6 +103,7 @@ def _undo(
     channel: int,
     pilot: str,
     half_taps: int,
+    threads: int,
     force: bool,
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Align the second file and those behind it to the first."""
@@ -109,7 +120,12 @@ def _undo(
             longer_s = (job.source.n_samples - output.n_samples) / output.sample_rate
             how = f"{abs(longer_s):.2f} s {'longer' if longer_s > 0.0 else 'shorter'}"
             warn(f"{job.source.path} is {how} than {files[1]}; is it of the same pass?")
-    delay = load_delays(trajectory_files) if trajectory_files else _track(stimulus, output, channel, pilot)
+    delay = load_delays(trajectory_files) if trajectory_files else _track(stimulus, output, channel, pilot, threads)
+    unknown_s = output.n_samples / output.sample_rate - delay.trajectory.end_s
+    if unknown_s > UNKNOWN_S and trajectory_files:
+        warn(
+            f"{trajectory_files[-1]}: ends {unknown_s:.1f} s before {files[1]} does; its last delay is held from there"
+        )
     with (
         progress_bar("write") as progress,
         align_files.written(
@@ -120,7 +136,7 @@ def _undo(
                 sample_rate=source.sample_rate,
                 length_samples=stimulus.n_samples,
                 half_taps=half_taps,
-                threads=align_files.threads(),
+                threads=threads,
             ),
             n_samples=stimulus.n_samples,
             force=force,
@@ -128,7 +144,7 @@ def _undo(
         ) as aligned,
     ):
         quality = align_files.quality_of_files(stimulus, output, aligned[0], channel=channel - 1)
-        residual = _residual(stimulus, aligned[0], delay, channel, pilot)
+        residual = _residual(stimulus, aligned[0], delay, channel, pilot, threads)
     result = {
         **delay.facts(),
         **quality.as_dict(),
@@ -140,18 +156,24 @@ def _undo(
     return result, _rows(result, jobs=[job.target for job in jobs])
 
 
-def _track(stimulus: AudioSource, output: AudioSource, channel: int, pilot: str) -> PairDelay:
+def _track(stimulus: AudioSource, output: AudioSource, channel: int, pilot: str, threads: int) -> PairDelay:
     from tapemeasure.delay.track import track_sources
 
     with progress_bar("track") as progress:
         result = track_sources(
-            stimulus, output, pilot=pilot, programme_channel=channel - 1, rate_hz=ALIGN_RATE_HZ, progress=progress
+            stimulus,
+            output,
+            pilot=pilot,
+            programme_channel=channel - 1,
+            rate_hz=ALIGN_RATE_HZ,
+            threads=threads,
+            progress=progress,
         )
     return tracked_delay(result)
 
 
 def _residual(
-    stimulus: AudioSource, aligned: AudioSource, delay: PairDelay, channel: int, pilot: str
+    stimulus: AudioSource, aligned: AudioSource, delay: PairDelay, channel: int, pilot: str, threads: int
 ) -> dict[str, float | None]:
     """Standard deviation of the delay before, and of what tracking finds in the aligned file."""
     from tapemeasure.analysis.delay_statistics import delay_statistics
@@ -169,6 +191,7 @@ def _residual(
                     programme_channel=channel - 1,
                     rate_hz=ALIGN_RATE_HZ,
                     max_delay_s=1.0,
+                    threads=threads,
                     progress=progress,
                 )
             after_s = delay_statistics(again.trajectory).delay_std_s
@@ -182,7 +205,7 @@ def _residual(
 
 
 def _apply(
-    files: list[Path], late_file: Path, trajectory_files: tuple[Path, ...], *, half_taps: int, force: bool
+    files: list[Path], late_file: Path, trajectory_files: tuple[Path, ...], *, half_taps: int, threads: int, force: bool
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Put a saved delay onto files; every result is as long as its last sample takes to come out."""
     import numpy as np
@@ -210,7 +233,7 @@ def _apply(
                 sample_rate=source.sample_rate,
                 length_samples=n_samples,
                 half_taps=half_taps,
-                threads=align_files.threads(),
+                threads=threads,
             ),
             n_samples=n_samples,
             force=force,

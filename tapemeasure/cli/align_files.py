@@ -1,6 +1,5 @@
 """The files of ``tapemeasure align``: their names, a look at all before anything is written, and the writing itself."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -133,8 +132,3 @@ def _channel(source: AudioSource, channel: int, first: int) -> FloatArray:
     if first >= source.n_samples:
         return np.zeros(0)
     return np.ascontiguousarray(source.read(first, min(first + PART_SAMPLES, source.n_samples))[:, channel])
-
-
-def threads() -> int:
-    """Cores to use for reading between the samples."""
-    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

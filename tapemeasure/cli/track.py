@@ -15,6 +15,7 @@ from tapemeasure.cli.common import (
     json_option,
     print_result,
     progress_bar,
+    threads_option,
     warn,
 )
 from tapemeasure.cli.pair import open_pair
@@ -35,12 +36,15 @@ MAX_EVENTS = 10
               help="Channel of the programme, counted from 1.")  # fmt: skip
 @click.option("--pilot", type=click.Choice(PILOTS), default="auto", show_default=True,
               help="Timing reference; none tracks by the programme alone.")  # fmt: skip
+@click.option("--pilot-channel", metavar="N", type=click.IntRange(min=1),
+              help="Channel of the pilot, counted from 1; by default all others are looked through.")  # fmt: skip
 @click.option("--fast", is_flag=True,
               help="Track the programme ten times faster and a few times less exactly.")  # fmt: skip
 @click.option("--rate", "rate_hz", metavar="HZ", type=FiniteRange(1.0, 2000.0), default=100.0, show_default=True,
               help="Points of the trajectory per second.")  # fmt: skip
 @click.option("--max-delay", "max_delay_s", metavar="S", type=FiniteRange(0.0, 120.0, min_open=True),
-              default=10.0, show_default=True, help="Largest delay that is looked for, seconds.")  # fmt: skip
+              default=30.0, show_default=True, help="Largest delay that is looked for, seconds.")  # fmt: skip
+@threads_option
 @json_option
 @force_option
 def command(
@@ -50,9 +54,11 @@ def command(
     plot_file: Path | None,
     channel: int,
     pilot: str,
+    pilot_channel: int | None,
     fast: bool,
     rate_hz: float,
     max_delay_s: float,
+    threads: int,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -73,6 +79,7 @@ def command(
     stimulus, output = open_pair(input_file, output_file, channel=channel)
     from tapemeasure.analysis.delay_statistics import delay_statistics
     from tapemeasure.delay.track import track_sources, track_summary
+    from tapemeasure.delay.whole_take import whole_take_delay_samples
 
     with progress_bar("track", audio_s=output.n_samples / output.sample_rate) as progress:
         result = track_sources(
@@ -80,9 +87,11 @@ def command(
             output,
             pilot=pilot,
             programme_channel=channel - 1,
+            pilot_channel=None if pilot_channel is None else pilot_channel - 1,
             rate_hz=rate_hz,
             max_delay_s=max_delay_s,
             fast=fast,
+            threads=threads,
             progress=progress,
         )
     for text in result.warnings:
@@ -95,11 +104,14 @@ def command(
         plot_trajectory(
             result.trajectory,
             plot_file,
-            title=output_file.name,
+            title=f"{output_file.name}, by {result.method}",
             lost_samples_s=[event.time_s for event in result.lost_samples],
             force=force,
         )
     summary = track_summary(result, delay_statistics(result.trajectory))
+    summary["whole_take_delay_samples"] = whole_take_delay_samples(
+        stimulus, output, channel=channel - 1, trajectory=result.trajectory
+    )
     summary["provenance"] = provenance(inputs={"input": input_file, "output": output_file})
     print_result(summary, as_json=as_json, rows=_rows(summary))
 
@@ -115,6 +127,7 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("method", f"{summary['method']} ({summary['reason']})"),
         ("mean delay", number("mean_delay_s", 1e3, "ms", 4)),
+        ("delay of the whole take", _samples(summary["whole_take_delay_samples"])),
         ("delay std", number("delay_std_s", 1e6, "us", 2, "delay_std_sigma_s")),
         ("delay peak to peak", number("delay_peak_to_peak_s", 1e6, "us", 1, "delay_peak_to_peak_sigma_s")),
         ("drift", number("drift_ppm", 1.0, "ppm", 2, "drift_sigma_ppm")),
@@ -122,6 +135,8 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("uncertainty, median", number("median_sigma_s", 1e6, "us", 3)),
         ("valid", f"{number('valid_pct', 1.0, '%', 1)}, longest gap {summary['longest_gap_s']:.2f} s"),
     ]
+    if summary["speed_ratio"] != 1.0:
+        rows.append(("speed", f"{summary['speed_ratio']:.4f} times the input's"))
     if summary["pulses_expected"] is not None:
         rows.append(("pulses", f"{summary['pulses_found']} of {summary['pulses_expected']} found"))
     if summary["match"] is not None:
@@ -130,6 +145,10 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     rows += _events("lost samples", summary["lost_samples"], _lost_sample)
     rows += _events("dropouts", summary["dropouts"], _dropout)
     return rows
+
+
+def _samples(count: int | None) -> str:
+    return "not measured" if count is None else f"{count} samples (where both correlate best as a whole)"
 
 
 def _events(label: str, events: list[dict[str, Any]], text: Callable[[dict[str, Any]], str]) -> list[tuple[str, str]]:

@@ -27,6 +27,13 @@ MAX_SLOPE = 0.02
 MIN_AGREEMENT = 0.35
 """Fraction of the passages that must agree; two always lie on some line."""
 
+EQUAL = 0.75
+"""Relative power of a peak, and relative score of a delay, that is as good as the best one."""
+
+MOST_PEAKS = 24
+FAR_S = 0.05
+"""How far delays lie apart that are two and not one."""
+
 SINGLE_PEAK_RATIO = 3.0
 """How far one passage alone must stand out of all other delays."""
 
@@ -48,6 +55,8 @@ class BulkDelay:
         1, or -1 if the output is inverted.
     agreeing, passages : int
         How many passages agree, of how many.
+    others_s : tuple of float
+        Other delays that fit as well, as in a loop; `delay_s` is the smallest of them.
     """
 
     time_s: FloatArray
@@ -55,6 +64,7 @@ class BulkDelay:
     polarity: int
     agreeing: int
     passages: int
+    others_s: tuple[float, ...] = ()
 
     def at(self, time_s: FloatArray) -> FloatArray:
         """Delay on the straight line through the anchors, seconds."""
@@ -114,10 +124,15 @@ def find_bulk_delay(stimulus: FloatArray, output: FloatArray, *, sample_rate: fl
         for index, start in enumerate(starts)
         for found in _search(searched, within, start=start, passage=index, rate=rate, max_delay_s=max_delay_s)
     ]
-    best = _largest_agreement(candidates)
+    best, others_s = _largest_agreement(candidates)
     agreeing = len({candidate.passage for candidate in best})
     needed = max(2, math.ceil(MIN_AGREEMENT * len(starts)))
     alone = agreeing == 1 and best[0].ratio >= SINGLE_PEAK_RATIO and best[0].clear and len(starts) <= 2
+    if agreeing < needed and not alone and len(starts) == 1:
+        raise NoMatchError(
+            f"no matching audio: {len(searched) / rate:.2f} s hold one passage only, and within +-{max_delay_s:g} s it "
+            "fits at more than one delay; give files of 2 s or more, or a smaller largest delay"
+        )
     if agreeing < needed and not alone:
         raise NoMatchError(
             f"no matching audio: {agreeing} of {len(starts)} loud passages agree on a delay within "
@@ -131,6 +146,7 @@ def find_bulk_delay(stimulus: FloatArray, output: FloatArray, *, sample_rate: fl
         polarity=_polarity(order),
         agreeing=agreeing,
         passages=len(starts),
+        others_s=others_s,
     )
 
 
@@ -180,12 +196,13 @@ def _search(
     far_samples = int(0.05 * rate)
     found: list[tuple[int, float]] = []
     left = power.copy()
-    for _ in range(CANDIDATES + 1):
+    while len(found) <= CANDIDATES or (len(found) < MOST_PEAKS and found[-1][1] > EQUAL * found[0][1]):
         peak = int(np.argmax(left))
         found.append((peak, float(power[peak])))
         left[max(0, peak - far_samples) : peak + far_samples] = 0.0
+    n_equal = sum(height > EQUAL * found[0][1] for _, height in found)
     result = []
-    for rank, (peak, height) in enumerate(found[:CANDIDATES]):
+    for rank, (peak, height) in enumerate(found[: max(CANDIDATES, n_equal)]):
         low = max(0, peak - box)
         near = lags[low : peak + box + 1]
         gap = int(1.5e-3 * rate)
@@ -219,15 +236,20 @@ def _long_correlation(piece: FloatArray, part: FloatArray) -> FloatArray:
     return np.concatenate([lags[length - (len(piece) - 1) :], lags[: len(part)]])
 
 
-def _largest_agreement(candidates: list[_Candidate]) -> list[_Candidate]:
-    """Candidates, one a passage, that lie on one line of delay over time; the flattest, most striking line wins."""
+def _largest_agreement(candidates: list[_Candidate]) -> tuple[list[_Candidate], tuple[float, ...]]:
+    """Candidates, one a passage, that lie on one line of delay over time; the flattest, most striking line wins.
+
+    Of lines that are equally good, as those of a loop, it is the one nearest to no delay; the others' delays come with
+    it.
+    """
     if not candidates:
-        return []
+        return [], ()
     time = np.array([candidate.time_s for candidate in candidates])
     delay = np.array([candidate.delay_s for candidate in candidates])
     weight = np.log1p(np.array([candidate.ratio for candidate in candidates]))
     passage = np.array([candidate.passage for candidate in candidates])
-    best: tuple[float, list[int]] = (-1.0, [])
+    middle_s = float(time.mean())
+    lines: list[tuple[float, float, list[int]]] = []
     for i in range(len(candidates)):
         span = time - time[i]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -237,6 +259,13 @@ def _largest_agreement(candidates: list[_Candidate]) -> list[_Candidate]:
             # the strongest candidate of each passage
             chosen = {int(passage[k]): int(k) for k in near[np.argsort(weight[near])]}
             score = float(weight[list(chosen.values())].sum()) - 10.0 * abs(slope)
-            if score > best[0]:
-                best = (score, list(chosen.values()))
-    return [candidates[index] for index in best[1]]
+            lines.append((score, float(delay[i] + slope * (middle_s - time[i])), list(chosen.values())))
+    best = max(lines, key=lambda line: line[0])
+    rivals = [line for line in lines if line[0] > EQUAL * best[0] and abs(line[1] - best[1]) > FAR_S]
+    if rivals:
+        best = min([best, *rivals], key=lambda line: abs(line[1]))
+    others_s: list[float] = []
+    for _, delay_s, _ in sorted(rivals, key=lambda line: abs(line[1])):
+        if all(abs(delay_s - known_s) > FAR_S for known_s in (best[1], *others_s)):
+            others_s.append(delay_s)
+    return [candidates[index] for index in best[2]], tuple(others_s)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tapemeasure.arrays import BoolArray, FloatArray
-from tapemeasure.delay.dropouts import Dropout
 from tapemeasure.delay.lost_samples import LostSamples, delay_steps, from_repaired, to_repaired
+from tapemeasure.dsp.dropouts import Dropout
 from tapemeasure.trajectory import DelayStep
 
 Method = Literal["pulses", "tone", "inband", "fused", "correlation"]

@@ -1,4 +1,4 @@
-"""A tone brought to 0 Hz: its complex amplitude, and its phase followed through wow and flutter.
+"""The phase of a tone followed through wow and flutter.
 
 Two steps: a wide band that no speed of a tape leaves, then, turned back by the phase found so far, a narrow one. So a
 tone may swing further than the narrow band is wide, and a weak tone is followed in a band as narrow as it needs.
@@ -10,6 +10,7 @@ import numpy as np
 
 from tapemeasure.arrays import ComplexArray, FloatArray
 from tapemeasure.delay.resolution import bridge
+from tapemeasure.dsp.demodulation import demodulate, lowpass_complex
 
 FINE_HZ = 4000.0
 """Points a second of the wide band."""
@@ -55,43 +56,6 @@ class TonePhase:
 def narrow_step(sample_rate: float) -> int:
     """Samples from point to point of the narrow band: about a millisecond."""
     return POINTS * max(1, round(sample_rate / FINE_HZ))
-
-
-def demodulate(
-    samples: FloatArray, *, frequency_hz: float, sample_rate: float, bandwidth_hz: float, step: int
-) -> ComplexArray:
-    """Complex peak amplitude of a tone every `step` samples: shifted to 0 Hz, low-passed (Kaiser, 80 dB), zero delay.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (n_samples,)
-        Full scale 1.0.
-    frequency_hz, sample_rate : float
-        Hz.
-    bandwidth_hz : float
-        -6 dB to each side; the transition is as wide.
-    step : int
-        Samples from point to point.
-
-    Returns
-    -------
-    ndarray of complex, shape (ceil(n_samples / step),)
-
-    Notes
-    -----
-    The filter is evaluated at the points only, so time and memory are those of the points and not of the samples.
-    """
-    from tapemeasure.delay.pilot_kernels import filter_at
-
-    lowpass = lowpass_taps(bandwidth_hz, sample_rate)
-    half = len(lowpass) // 2
-    turn = np.exp(-2j * np.pi * frequency_hz / sample_rate * np.arange(-half, half + 1))
-    taps = np.ascontiguousarray(np.stack([2.0 * lowpass * turn.real, 2.0 * lowpass * turn.imag, lowpass]))
-    n_points = -(-len(samples) // step)
-    base = filter_at(np.ascontiguousarray(samples, dtype=np.float64), taps, step, n_points)
-    # whole turns are taken off before the product grows too large for its fraction
-    turns = np.mod(np.arange(n_points) * (step * frequency_hz / sample_rate % 1.0), 1.0)
-    return np.asarray((base[:, 0] + 1j * base[:, 1]) * np.exp(-2j * np.pi * turns), dtype=np.complex128)
 
 
 def follow_tone(
@@ -156,28 +120,11 @@ def wide_band_hz(frequency_hz: float, *, sample_rate: float) -> float:
     return min(WIDE_HZ, 0.4 * frequency_hz, 0.8 * (0.5 * sample_rate - frequency_hz))
 
 
-def lowpass_complex(values: ComplexArray | FloatArray, *, limit_hz: float, rate_hz: float) -> ComplexArray:
-    """Values below `limit_hz` (Kaiser, 80 dB, zero delay; the ends are held)."""
-    from scipy.signal import oaconvolve
-
-    taps = lowpass_taps(limit_hz, rate_hz)
-    padded = np.pad(values, len(taps) // 2, mode="edge")
-    return np.asarray(oaconvolve(padded, taps, mode="valid"), dtype=np.complex128)
-
-
-def noise_of(amplitude: FloatArray) -> float:
-    """Noise in phase with the tone, robust against slow level changes: the same noise turns its phase."""
+def noise_of(amplitude: FloatArray, *, points: int = 51) -> float:
+    """Noise in phase with the tone, level changes over more than `points` left out: the same noise turns its phase."""
     if len(amplitude) < 64:
         return float(np.std(amplitude))
     from scipy.ndimage import uniform_filter1d
 
-    quick = amplitude - uniform_filter1d(amplitude, 51, mode="nearest")
+    quick = amplitude - uniform_filter1d(amplitude, points, mode="nearest")
     return float(1.4826 * np.median(np.abs(quick - np.median(quick))))
-
-
-def lowpass_taps(limit_hz: float, rate_hz: float) -> FloatArray:
-    """Impulse response of a low-pass (Kaiser, 80 dB, -6 dB at `limit_hz`, the transition as wide as that)."""
-    from scipy.signal import firwin, kaiserord
-
-    n_taps, beta = kaiserord(80.0, min(limit_hz / (0.5 * rate_hz), 0.9))
-    return np.asarray(firwin(n_taps | 1, limit_hz, window=("kaiser", beta), fs=rate_hz), dtype=np.float64)

@@ -25,6 +25,9 @@ AGREE_FRAMES = 9
 """Over so many frames the bands of the spectrum are asked whether they agree."""
 
 ROUNDS = 3
+LEAKAGE = 1e-7
+"""Power, relative to the loudest frequency, below which a spectrum counts as what the window and 32 bits leave of it:
+between and above the partials of music without noise nothing else stands, and it has no delay."""
 
 
 def fast_delays(
@@ -90,6 +93,7 @@ def _segment(
         add_frame_products(played, heard, lag, usable, cross, power)
         response = cross / np.maximum(power[0], 1e-30)
         left = np.maximum(power[1] - np.abs(cross) ** 2 / np.maximum(power[0], 1e-30), 1e-9 * power[1] + 1e-30)
+        left += LEAKAGE * float(power[1].max())
         noise = left / max(int(usable.sum()), 1) * (1.0 + low)
         (seen, spread), pulls, bands = frame_evidence(played, heard, lag, response, 2.0 * credit / noise, noise, band)
         gradient, information = pulls.sum(axis=0), bands.sum(axis=0)
@@ -138,7 +142,8 @@ def _peaks(played: ComplexArray, heard: ComplexArray, *, reach: int) -> tuple[Fl
 
     cross = np.conj(played) * heard
     magnitude = np.abs(cross)
-    cross /= np.maximum(magnitude, np.finfo(np.float32).tiny) ** np.float32(WHITENING)
+    floor = np.maximum(LEAKAGE * magnitude.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    cross /= np.maximum(magnitude, floor) ** np.float32(WHITENING)
     lags = fft.irfft(cross, axis=1)
     near = np.concatenate([lags[:, -reach:], lags[:, : reach + 1]], axis=1)
     peak = np.argmax(near, axis=1)

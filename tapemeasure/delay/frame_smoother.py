@@ -19,6 +19,9 @@ SURROUNDINGS = 21
 WORST_S = 100e-6
 """Largest uncertainty that counts as evidence."""
 
+DISTORTED_S = 120e-6
+"""Uncertainty where the correlation is next to nothing, less the more there is of it: a radian at 1.3 kHz."""
+
 ROUNDS = 12
 
 
@@ -64,6 +67,8 @@ def smooth_frames(frames: FrameDelays, *, sample_rate: float) -> tuple[int, Floa
         clear=good,
         rounds=ROUNDS,
     )
-    # such a machine errs alike for the length of a note: neighbours do not make a point better than a frame is
-    one_frame = np.where(good, USUAL_S * np.sqrt(np.where(good, found.excess, 1.0)), np.inf)
+    # such a machine errs alike for the length of a note: neighbours do not make a point better than a frame is, nor do
+    # they tell how far the frequencies of a note disagree on its delay; the correlation does
+    scattered = USUAL_S * np.sqrt(np.where(good, found.excess, 1.0))
+    one_frame = np.where(good, np.hypot(scattered, DISTORTED_S * (1.0 - np.minimum(quality, 1.0))), np.inf)
     return hop, found.delay_s, np.where(good, np.maximum(found.sigma_s, one_frame), np.hypot(found.sigma_s, USUAL_S))

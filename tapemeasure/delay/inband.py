@@ -6,18 +6,28 @@ are counted along the tone, which runs on, and the programme only places every u
 
 import numpy as np
 
-from tapemeasure.arrays import BoolArray, FloatArray, runs_of
-from tapemeasure.delay.demodulation import demodulate, narrow_step, noise_of
-from tapemeasure.delay.dropouts import find_dropouts
+from tapemeasure.arrays import BoolArray, ComplexArray, FloatArray, runs_of
+from tapemeasure.delay.demodulation import narrow_step, noise_of
 from tapemeasure.delay.resolution import bridge, lowpass, warp
 from tapemeasure.delay.tone import MIN_TONE_S
-from tapemeasure.delay.tone_delays import GROUP_DELAY_S, ToneDelays, eroded
+from tapemeasure.delay.tone_delays import ToneDelays, eroded
+from tapemeasure.dsp.demodulation import demodulate, lowpass_complex
+from tapemeasure.dsp.dropouts import find_dropouts
 from tapemeasure.errors import NoMatchError
 
 BANDWIDTH_HZ = 50.0
 DROPOUT = 0.3
 WANDER_S = 10e-6
 """How far the programme's error usually moves from one stretch of the tone to the next."""
+
+WIDEST_HZ = 400.0
+NOISE_POINTS = 201
+ABOVE = 1.0 / 3.0
+"""Part of the power of the programme's error that lies above the tone's band, and stays."""
+
+GROUP_DELAY_S, GROUP_DELAY_SIGMA_S = 15e-6, 15e-6
+"""What a machine's filters hold the swing of a tone at the upper end of its range back by; a tone alone cannot tell it,
+and the programme beside it hardly: what it follows most surely there is the tone itself."""
 
 
 def track_inband(
@@ -49,14 +59,16 @@ def track_inband(
 
     Notes
     -----
-    The input is warped by the known delay and both are demodulated 50 Hz to each side: programme beside the tone is
-    late by the same delay and does no harm. Where the phase goes on, turns are counted; each stretch between gaps is
-    placed by the programme, weighted by its uncertainty, and by the stretch before.
+    The input is warped by the known delay, and both are demodulated, turned back by it, so that no swing leaves the
+    band, and low-passed to 50 Hz: programme beside the tone is late by the same delay and does no harm. Where the
+    phase goes on, turns are counted; each stretch between gaps is placed by the programme, weighted by its
+    uncertainty, and by the stretch before.
     """
     step = narrow_step(sample_rate)
     step_s = step / sample_rate
+    known = delay_s[::step]
     reference, base = (
-        demodulate(samples, frequency_hz=frequency_hz, sample_rate=sample_rate, bandwidth_hz=BANDWIDTH_HZ, step=step)
+        _followed(samples, known, frequency_hz=frequency_hz, sample_rate=sample_rate, step=step)
         for samples in (warp(stimulus, delay_s, sample_rate=sample_rate), output)
     )
     amplitude, expected = np.abs(base), np.abs(reference)
@@ -64,7 +76,6 @@ def track_inband(
     gain = float(np.median(amplitude[present]) / max(float(np.median(expected[present])), 1e-12))
     usual = gain * expected
     found = eroded((amplitude > DROPOUT * usual) & present, points=round(0.5 / (BANDWIDTH_HZ * step_s)))
-    known = delay_s[::step][: len(base)]
     sigma_known = np.full(len(base), WANDER_S) if sigma_s is None else sigma_s[::step][: len(base)]
     product = base * np.conj(reference)
     weight = found / np.maximum(sigma_known, 1e-9)
@@ -80,10 +91,9 @@ def track_inband(
     residual = _placed(residual, found, sigma_known, period_s=1.0 / frequency_hz, step_s=step_s)
     # where the tone is lost the programme goes on
     delay = known + bridge(residual, found)
-    noise = noise_of(amplitude[present] - usual[present])
-    speed = np.gradient(delay, step_s) if len(delay) > 1 else np.zeros(1)
-    systematic = GROUP_DELAY_S * np.abs(speed)
-    sigma = np.hypot(noise / (2.0 * np.pi * frequency_hz * np.maximum(amplitude, 1e-12)), systematic)
+    noise = noise_of(amplitude[present] - usual[present], points=NOISE_POINTS)
+    own = noise / (2.0 * np.pi * frequency_hz * np.maximum(amplitude, 1e-12))
+    sigma = np.hypot(own, np.sqrt(ABOVE) * (0.0 if sigma_s is None else sigma_known))
     time: FloatArray = np.arange(len(base), dtype=np.float64) * step_s
     dropouts = find_dropouts(amplitude, np.where(present, usual, 0.0), present, time_s=time)
     return ToneDelays(
@@ -94,9 +104,27 @@ def track_inband(
         ambiguous=False,
         bandwidth_hz=BANDWIDTH_HZ,
         amplitude=amplitude,
-        systematic_s=systematic,
+        systematic_s=np.zeros(len(base)),
         dropouts=dropouts,
     )
+
+
+def _followed(
+    samples: FloatArray, delay_s: FloatArray, *, frequency_hz: float, sample_rate: float, step: int
+) -> ComplexArray:
+    """Complex amplitude of a tone in a band that goes along with the delay, given every `step` samples."""
+    rate_hz = sample_rate / step
+    swing_hz = frequency_hz * float(np.abs(np.gradient(delay_s) * rate_hz).max()) if len(delay_s) > 1 else 0.0
+    wide = demodulate(
+        samples,
+        frequency_hz=frequency_hz,
+        sample_rate=sample_rate,
+        bandwidth_hz=min(2.0 * BANDWIDTH_HZ + swing_hz, WIDEST_HZ),
+        step=step,
+        transition=0.5,
+    )
+    turn = np.exp(2j * np.pi * frequency_hz * delay_s[: len(wide)])
+    return lowpass_complex(wide * turn, limit_hz=BANDWIDTH_HZ, rate_hz=rate_hz)
 
 
 def _placed(
@@ -167,7 +195,8 @@ def fused_with_programme(
     """Delays of tone and programme together, seconds, weighted by their uncertainties, below `limit_hz`.
 
     The tone is part of what the programme was tracked by, so that their errors are not independent: the uncertainty is
-    that of the better one.
+    that of the better one. The machine's group delay at the tone, some 15 us, shows both every swing late: it is taken
+    off, and as much of it is uncertain.
 
     Parameters
     ----------
@@ -184,8 +213,7 @@ def fused_with_programme(
     own, own_sigma = tone.delay_s, tone.sigma_s
     if limit_hz < tone.bandwidth_hz:
         own = lowpass(own, rate_hz=rate_hz, limit_hz=limit_hz)
-        noise = np.sqrt(np.maximum(own_sigma**2 - tone.systematic_s**2, 0.0))
-        own_sigma = np.hypot(noise * np.sqrt(limit_hz / tone.bandwidth_hz), tone.systematic_s)
+        own_sigma = own_sigma * np.sqrt(limit_hz / tone.bandwidth_hz)
     weight = own_sigma**-2.0
     other = np.where(np.isfinite(sigma_s), np.maximum(sigma_s, 1e-9), np.inf) ** -2.0
     total = weight + other
@@ -193,14 +221,18 @@ def fused_with_programme(
     share = np.divide(weight, total, out=np.zeros(len(total)), where=known)
     delay = np.where(known, share * own + (1.0 - share) * delay_s, own)
     sigma = np.where(known, np.maximum(np.maximum(weight, other), 1e-300) ** -0.5, np.inf)
+    speed = np.gradient(delay) * rate_hz if len(delay) > 1 else np.zeros(1)
+    swing = np.where(tone.found, speed - speed.mean(), 0.0)
+    delay = delay + GROUP_DELAY_S * swing
+    systematic = GROUP_DELAY_SIGMA_S * np.abs(swing)
     return ToneDelays(
         tone.step_samples,
         delay,
-        sigma,
+        np.hypot(sigma, systematic),
         tone.found | (other > 0.0),
         tone.ambiguous,
         min(limit_hz, tone.bandwidth_hz),
         tone.amplitude,
-        np.minimum(tone.systematic_s, sigma),
+        systematic,
         tone.dropouts,
     )

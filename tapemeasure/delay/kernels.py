@@ -8,7 +8,7 @@ from tapemeasure.arrays import BoolArray, ComplexArray, FloatArray, IntArray
 SECOND_DIFFERENCE = (1.0, -2.0, 1.0)
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, fastmath=True, nogil=True)
 def add_normal_equations(
     slope: FloatArray, error: FloatArray, curve: FloatArray, model: FloatArray, first: int, hop: int, sums: FloatArray
 ) -> None:
@@ -47,7 +47,7 @@ def add_normal_equations(
         sums[5, knot + 1] += right * right * scatter
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def prior_precision(rows: FloatArray, n_knots: int) -> FloatArray:
     """Lower bands of the precision of delays whose acceleration is autoregressive.
 
@@ -67,7 +67,7 @@ def prior_precision(rows: FloatArray, n_knots: int) -> FloatArray:
     return bands
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def banded_inverse(factor: FloatArray) -> FloatArray:
     """Entries of A^-1 inside the band, as lower bands, for A = L L^T as scipy's ``cholesky_banded(lower=True)`` has L.
 
@@ -92,7 +92,7 @@ def banded_inverse(factor: FloatArray) -> FloatArray:
     return inverse
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def best_columns(reward: FloatArray, max_step: int, move_cost: float) -> IntArray:
     """Columns, one a row, that collect the most reward while moving by at most `max_step` columns a row (Viterbi)."""
     n_rows, n_columns = reward.shape
@@ -120,7 +120,7 @@ def best_columns(reward: FloatArray, max_step: int, move_cost: float) -> IntArra
     return path
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def bend_products(bend: FloatArray, covariance: FloatArray, known: FloatArray, order: int) -> FloatArray:
     """Expected products of the second differences of an uncertain delay, summed over the file, at lags 0..`order`.
 
@@ -148,7 +148,7 @@ def bend_products(bend: FloatArray, covariance: FloatArray, known: FloatArray, o
     return sums
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, fastmath=True, nogil=True)
 def add_frame_products(
     played: ComplexArray,
     heard: ComplexArray,
@@ -173,7 +173,7 @@ def add_frame_products(
             turn *= step
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, fastmath=True, nogil=True)
 def frame_evidence(
     played: ComplexArray,
     heard: ComplexArray,

@@ -1,11 +1,12 @@
-"""Tracking what does not fit into memory: stretch by stretch, each found where the last one ended, and joined.
+"""Tracking what does not fit into memory: stretch by stretch, each found where the last ones ended.
 
 A short file is one stretch. A long one is cut into stretches of a minute that overlap by two seconds; the first that
-can be tracked is searched for over the whole largest delay, its neighbours within a second of it. Where two overlap
-they are cross-faded, and a pilot's period is told by the stretch before.
+can be tracked is searched for over the whole largest delay. Behind it they are followed in waves of four, each
+stretch within a second of where the line through the last wave's end leads; those of a wave know nothing of each other
+and may be tracked at the same time. A pilot's period is told by the stretch before.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -13,25 +14,31 @@ from typing import Protocol
 
 import numpy as np
 
-from tapemeasure.arrays import BoolArray, FloatArray, Progress, no_progress
-from tapemeasure.delay.dropouts import Dropout
-from tapemeasure.delay.lost_samples import LostSamples
-from tapemeasure.delay.part import Part, TrackSettings, track_part, trajectory_of
+from tapemeasure.arrays import FloatArray, Progress, no_progress
+from tapemeasure.delay.part import Part, TrackSettings, track_part
 from tapemeasure.delay.points import Points
+from tapemeasure.delay.workers import Workers
 from tapemeasure.errors import NoMatchError, SignalError
-from tapemeasure.trajectory import DelayStep, DelayTrajectory
 
 WHOLE_S = 240.0
 WHOLE_SAMPLES = 1.2e7
 """What is shorter than both is tracked in one piece."""
 
 STRETCH_S = 60.0
-STRETCH_SAMPLES = 3e6
-"""A stretch is no longer than this either: half a minute of 96 kHz."""
+STRETCH_SAMPLES = 2.2e6
+"""A stretch is no longer than this either, 23 s of 96 kHz: two of an hour in stereo at once take about 1 GB."""
 
 OVERLAP_S = 1.0
 REACH_S = 1.0
-"""How far a stretch's delay may lie from that of its neighbour, before it is searched for anew."""
+"""How far a stretch's delay may lie from where it is expected, before it is searched for anew."""
+
+EDGE_S = 0.1
+"""How much more of the input is read on either side: what has come to a stretch's ends must be in it."""
+
+WAVE = 4
+"""Stretches of a wave: the same for any number of threads, so that the result is the same."""
+
+MAX_SLOPE = 0.02
 
 
 class Source(Protocol):
@@ -63,9 +70,11 @@ class Stretch:
 
 
 def track_stretches(
-    stimulus: Source, output: Source, settings: TrackSettings, *, progress: Progress = no_progress
+    stimulus: Source, output: Source, settings: TrackSettings, *, threads: int = 1, progress: Progress = no_progress
 ) -> list[Stretch]:
     """Track an output stretch by stretch; those without evidence are left out, delays count from both files' begin.
+
+    `threads` stretches are tracked at the same time, each in memory; their number changes nothing of the result.
 
     Raises
     ------
@@ -82,50 +91,52 @@ def track_stretches(
     cores = [(int(first), int(stop)) for first, stop in pairwise(edges)]
     search = _Search(stimulus, output, settings)
     found: list[Stretch] = []
-    for number, core in enumerate(cores):
-        stretch = search.track(core, found, progress=partial(_progress_of, progress, number, count))
-        if stretch is not None:
-            found.append(stretch)
+    failure: Exception = NoMatchError("no matching audio")
+    with Workers(threads, n_jobs=count, progress=progress) as workers:
+        done = 0
+        while done < count:
+            wave = cores[done : done + (WAVE if found else 1)]
+            before = found[-1] if found else None
+            for answer in workers.run(partial(search.track, before), wave):
+                if isinstance(answer, Stretch):
+                    points = _same_period(answer.part.points, found)
+                    found.append(replace(answer, part=replace(answer.part, points=points)))
+                elif answer is not None:
+                    failure = answer
+            done += len(wave)
     if not found:
-        raise search.failure
+        raise failure
     progress(1.0)
-    return found
+    return _settled(found)
 
 
-def _progress_of(progress: Progress, number: int, count: int, fraction: float) -> None:
-    progress((number + fraction) / count)
-
-
+@dataclass(frozen=True)
 class _Search:
-    """Where to look for the next stretch, and why the last one could not be tracked."""
+    """The files, and what is asked."""
 
-    def __init__(self, stimulus: Source, output: Source, settings: TrackSettings) -> None:
-        self.stimulus, self.output, self.settings = stimulus, output, settings
-        self.failure: NoMatchError | SignalError = NoMatchError("no matching audio")
+    stimulus: Source
+    output: Source
+    settings: TrackSettings
 
-    def track(self, core: tuple[int, int], before: list[Stretch], *, progress: Progress) -> Stretch | None:
-        """The stretch with this core, near the delay of those before it, else anywhere; None if it is not found."""
-        if before:
-            delay_s = _last_delay(before[-1])
-            near = self._attempt(core, delay_s, replace(self.settings, max_delay_s=REACH_S), before, progress)
-            if near is not None:
+    def track(self, before: Stretch | None, core: tuple[int, int], progress: Progress) -> Stretch | Exception | None:
+        """The stretch with this core, near where the one `before` leads, else anywhere; or why it is not found."""
+        if before is not None:
+            middle_s = 0.5 * sum(core) / self.output.sample_rate
+            near_s = _expected_delay(before.part.points, middle_s)
+            near = self._attempt(core, near_s, replace(self.settings, max_delay_s=REACH_S), True, progress)
+            if isinstance(near, Stretch):
                 return near
-        return self._attempt(core, None, self.settings, before, progress)
+        return self._attempt(core, None, self.settings, before is not None, progress)
 
     def _attempt(
-        self,
-        core: tuple[int, int],
-        near_s: float | None,
-        settings: TrackSettings,
-        before: list[Stretch],
-        progress: Progress,
-    ) -> Stretch | None:
+        self, core: tuple[int, int], near_s: float | None, settings: TrackSettings, continues: bool, progress: Progress
+    ) -> Stretch | Exception | None:
         rate = self.output.sample_rate
         first = max(0, core[0] - round(OVERLAP_S * rate))
         stop = min(self.output.n_samples, core[1] + round(OVERLAP_S * rate))
         reach = round(settings.max_delay_s * rate)
-        begin = first - (reach if near_s is None else round(near_s * rate))
-        end = stop + reach if near_s is None else begin + stop - first
+        low, high = (reach, reach) if near_s is None else (round(s * rate) for s in (near_s + EDGE_S, EDGE_S - near_s))
+        begin, end = first - low, stop + high
         begin = min(max(begin, 0), self.stimulus.n_samples)
         end = min(max(end, begin), self.stimulus.n_samples)
         # the delay of this stretch counts from the begin of what is read of the input
@@ -136,14 +147,11 @@ class _Search:
             settings = replace(settings, max_delay_s=settings.max_delay_s + offset_s)
         x, y = self.stimulus.read(begin, end), self.output.read(first, stop)
         try:
-            part = track_part(x, y, settings, sample_rate=rate, continues=bool(before), progress=progress)
+            part = track_part(x, y, settings, sample_rate=rate, continues=continues, progress=progress)
         except (NoMatchError, SignalError) as failure:
-            self.failure = failure
-            return None
+            return failure
         points = _later(part.points, time_s=first / rate, delay_s=offset_s)
-        if not points.valid.any():
-            return None
-        return Stretch(core, first, replace(part, points=_same_period(points, before)))
+        return Stretch(core, first, replace(part, points=points)) if points.valid.any() else None
 
 
 def _later(points: Points, *, time_s: float, delay_s: float) -> Points:
@@ -158,115 +166,44 @@ def _later(points: Points, *, time_s: float, delay_s: float) -> Points:
     )
 
 
-def _last_delay(stretch: Stretch) -> float:
-    points = stretch.part.points
-    return float(np.median(points.delay_s[points.valid][-20:]))
+def _expected_delay(points: Points, time_s: float) -> float:
+    """Delay at a later output time, on the line through the end of a stretch, seconds."""
+    when, delay = points.time_s[points.valid], points.delay_s[points.valid]
+    half = len(when) // 2
+    slope = float(np.median((delay[-half:] - delay[:half]) / (when[-half:] - when[:half]))) if half > 1 else 0.0
+    ahead_s = time_s - float(np.median(when[-20:]))
+    return float(np.median(delay[-20:])) + float(np.clip(slope, -MAX_SLOPE, MAX_SLOPE)) * ahead_s
 
 
-def _same_period(points: Points, before: list[Stretch]) -> Points:
+def _same_period(points: Points, before: Sequence[Stretch]) -> Points:
     """The delays moved by whole periods of an ambiguous pilot, so that they go on where those before ended."""
     if points.ambiguous_s is None or not before:
         return points
     old = before[-1].part.points
-    time_s = points.time_s[points.valid]
+    periods = round(_jump(old, points) / points.ambiguous_s)
+    return replace(points, delay_s=points.delay_s - periods * points.ambiguous_s, ambiguous_s=old.ambiguous_s)
+
+
+def _jump(old: Points, new: Points) -> float:
+    """How much larger the delay is in a stretch than in the one before, where they overlap, seconds."""
+    time_s = new.time_s[new.valid]
     near = time_s[(time_s >= old.time_s[0]) & (time_s <= old.time_s[-1] + OVERLAP_S)]
     near = near if near.size else time_s[:1]
-    new_s = np.interp(near, points.time_s, points.delay_s)
+    new_s = np.interp(near, new.time_s, new.delay_s)
     old_s = np.interp(near, old.time_s[old.valid], old.delay_s[old.valid])
-    periods = round(float(np.median(old_s - new_s)) / points.ambiguous_s)
-    return replace(points, delay_s=points.delay_s + periods * points.ambiguous_s, ambiguous_s=old.ambiguous_s)
+    return float(np.median(new_s - old_s))
 
 
-def join_stretches(stretches: list[Stretch], *, rate_hz: float, sample_rate: float, n_samples: int) -> DelayTrajectory:
-    """One trajectory of all stretches, cross-faded where they overlap, bridged and not valid where one is missing.
-
-    Parameters
-    ----------
-    stretches : list of Stretch
-        In the order of time, at least one.
-    rate_hz : float
-        Points per second.
-    sample_rate : float
-        Hz.
-    n_samples : int
-        Length of the output.
-    """
-    duration_s = (n_samples - 1) / sample_rate
-    if len(stretches) == 1 and stretches[0].core == (0, n_samples):
-        return trajectory_of(stretches[0].part.points, rate_hz=rate_hz, duration_s=duration_s)
-    n_points = max(1, int(np.floor(duration_s * rate_hz)) + 1)
-    delay, sigma, weight = np.zeros(n_points), np.zeros(n_points), np.zeros(n_points)
-    valid = np.zeros(n_points, dtype=np.bool_)
-    for place, grid, share in _on_grid(stretches, rate_hz, sample_rate, n_points):
-        delay[place] += share * grid.delay_s
-        sigma[place] += share * np.where(np.isfinite(grid.sigma_s), grid.sigma_s, 1e300)
-        weight[place] += share
-        valid[place] |= grid.valid & (share > 0.0)
-    known = weight > 0.0
-    where = np.arange(n_points)
-    safe = np.where(known, weight, 1.0)
-    bridged = np.interp(where, where[known], (delay / safe)[known])
-    sigma = np.where(known & (sigma < 1e200), sigma / safe, np.inf)
-    return DelayTrajectory(0.0, rate_hz, bridged, sigma, valid, core_events(stretches, sample_rate=sample_rate).steps)
-
-
-def _on_grid(
-    stretches: list[Stretch], rate_hz: float, sample_rate: float, n_points: int
-) -> Iterator[tuple[slice, DelayTrajectory, FloatArray]]:
-    """Every stretch on its part of the grid, and its weight there: 1, falling to 0 over an overlap."""
-    for stretch in stretches:
-        points = stretch.part.points
-        begin_s = max(0.0, stretch.core[0] / sample_rate - OVERLAP_S)
-        end_s = stretch.core[1] / sample_rate + OVERLAP_S
-        first = int(np.ceil(begin_s * rate_hz))
-        stop = min(n_points, int(np.floor(end_s * rate_hz)) + 1)
-        if stop <= first:
-            continue
-        grid = trajectory_of(points, rate_hz=rate_hz, duration_s=(stop - 1) / rate_hz, first_s=first / rate_hz)
-        time_s = np.arange(first, stop) / rate_hz
-        edge = np.minimum(time_s - begin_s, end_s - time_s) / (2.0 * OVERLAP_S)
-        # evidence outweighs a bridge
-        share = np.clip(edge, 1e-3, 1.0) * np.where(grid.valid, 1.0, 1e-6)
-        yield slice(first, stop), grid, np.asarray(share, dtype=np.float64)
-
-
-def core_events(stretches: list[Stretch], *, sample_rate: float) -> "Events":
-    """What happened in all stretches, each counted once."""
-    steps: list[DelayStep] = []
-    lost: list[LostSamples] = []
-    dropouts: list[Dropout] = []
-    for stretch in stretches:
-        begin_s, end_s = (edge / sample_rate for edge in stretch.core)
-        if len(stretches) == 1:
-            begin_s, end_s = -np.inf, np.inf
-        points = stretch.part.points
-        steps += [step for step in points.steps if begin_s <= step.time_s < end_s]
-        lost += [event for event in points.lost_samples if begin_s <= event.time_s < end_s]
-        dropouts += [event for event in points.dropouts if begin_s <= event.start_s < end_s]
-    return Events(tuple(steps), tuple(lost), tuple(dropouts))
-
-
-@dataclass(frozen=True)
-class Events:
-    """Steps of the delay, lost samples and dropouts, each in the order of time."""
-
-    steps: tuple[DelayStep, ...]
-    lost_samples: tuple[LostSamples, ...]
-    dropouts: tuple[Dropout, ...]
-
-
-def core_points(stretches: list[Stretch], *, sample_rate: float) -> tuple[FloatArray, BoolArray]:
-    """Times and validity of all points, each counted once; a missing stretch is two points that are not valid."""
-    times, flags = [np.zeros(0)], [np.zeros(0, dtype=np.bool_)]
-    end_s = 0.0
-    for stretch in stretches:
-        begin_s, stop_s = (edge / sample_rate for edge in stretch.core)
-        if begin_s > end_s + 1e-9:
-            times.append(np.array([end_s, begin_s]))
-            flags.append(np.zeros(2, dtype=np.bool_))
-        points = stretch.part.points
-        inside = (points.time_s >= begin_s) & (points.time_s < stop_s) if len(stretches) > 1 else slice(None)
-        times.append(points.time_s[inside])
-        flags.append(points.valid[inside])
-        end_s = stop_s
-    return np.concatenate(times), np.concatenate(flags)
+def _settled(found: list[Stretch]) -> list[Stretch]:
+    """The stretches with those ambiguous ones at the begin moved to the period that the first sure one tells."""
+    sure = next((index for index, each in enumerate(found) if each.part.points.ambiguous_s is None), 0)
+    if sure == 0:
+        return found
+    last, first = found[sure - 1].part.points, found[sure].part.points
+    period_s = last.ambiguous_s or 1.0
+    shift_s = period_s * round(_jump(last, first) / period_s)
+    moved = []
+    for stretch in found[:sure]:
+        points = replace(stretch.part.points, delay_s=stretch.part.points.delay_s + shift_s, ambiguous_s=None)
+        moved.append(replace(stretch, part=replace(stretch.part, points=points)))
+    return [*moved, *found[sure:]]

@@ -24,6 +24,66 @@ MEAN_STEPS = 200
 SCALE_STEPS = 400
 
 
+ENVELOPE_S = 0.02
+LEAST_CHANGE_DB, LEAST_COMMON_S = 2.0, 3.0
+
+
+@dataclass(frozen=True)
+class LoudnessAgreement:
+    """Delay at which two files' loudness agrees best, good to some 20 ms, and its correlation there."""
+
+    delay_s: float
+    agreement: float
+
+
+def loudness_agreement(
+    stimulus: FloatArray, output: FloatArray, *, sample_rate: float, max_delay_s: float
+) -> LoudnessAgreement:
+    """How well the loudness of two channels agrees, at the best delay up to `max_delay_s`, however the speed wanders.
+
+    Parameters
+    ----------
+    stimulus, output : ndarray, shape (n_samples,)
+        One channel each, not silent.
+    sample_rate : float
+        Hz.
+    max_delay_s : float
+        Largest delay that is looked for, late or early, seconds.
+
+    Notes
+    -----
+    Correlation of the levels in dB, in steps of 20 ms, where both files overlap for at least 3 s and both levels move.
+    """
+    from scipy.signal import correlate
+
+    x, y = (_levels(side, sample_rate) for side in (stimulus, output))
+    ones_x, ones_y = np.ones(len(x)), np.ones(len(y))
+
+    def at_all_lags(a: FloatArray, b: FloatArray) -> FloatArray:
+        return np.asarray(correlate(a, b, mode="full", method="fft"), dtype=np.float64)
+
+    count = np.maximum(np.round(at_all_lags(ones_y, ones_x)), 1.0)
+    sum_x, sum_y = at_all_lags(ones_y, x), at_all_lags(y, ones_x)
+    together = at_all_lags(y, x) - sum_x * sum_y / count
+    size_x = np.maximum(at_all_lags(ones_y, x**2) - sum_x**2 / count, 1e-6 * count)
+    size_y = np.maximum(at_all_lags(y**2, ones_x) - sum_y**2 / count, 1e-6 * count)
+    lag_s = (np.arange(len(together)) - (len(x) - 1)) * ENVELOPE_S
+    # a steady level, and a single begin or end, agree with anything
+    moving = (size_x > LEAST_CHANGE_DB**2 * count) & (size_y > LEAST_CHANGE_DB**2 * count)
+    allowed = moving & (np.abs(lag_s) <= max_delay_s) & (count * ENVELOPE_S >= LEAST_COMMON_S)
+    score = np.where(allowed, together / np.sqrt(size_x * size_y), -1.0)
+    best = int(np.argmax(score))
+    return LoudnessAgreement(float(lag_s[best]), float(score[best]))
+
+
+def _levels(samples: FloatArray, sample_rate: float) -> FloatArray:
+    """Level in steps of 20 ms, dB below the loudest, not below the floor."""
+    length = max(1, round(ENVELOPE_S * sample_rate))
+    whole = samples[: max(1, len(samples) // length) * length]
+    power = np.mean(whole.reshape(max(1, len(whole) // length), -1) ** 2, axis=1)
+    return np.asarray(10.0 * np.log10(power / max(float(power.max()), 1e-300) + 10.0 ** (FLOOR_DB / 10.0)))
+
+
 @dataclass(frozen=True)
 class PeriodMatch:
     """Whole periods to add to a delay, the correlation of the rises there, and whether that is beyond doubt."""

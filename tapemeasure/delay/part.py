@@ -7,6 +7,7 @@ import numpy as np
 
 from tapemeasure.arrays import FloatArray, Progress, no_progress
 from tapemeasure.delay.checks import clipped_runs, is_silent, require_signal
+from tapemeasure.delay.direction import input_noise_excess_db
 from tapemeasure.delay.loudness import match_periods
 from tapemeasure.delay.pilot import FoundPilot, choose_pilot
 from tapemeasure.delay.points import Guide, Points, track_points
@@ -52,6 +53,8 @@ class Part:
         Places where the output is clipped.
     warnings : tuple of str
         What the user should know.
+    input_noise_db : float or None
+        How much noisier the input is in its soft moments than the output; None where that cannot be told.
     """
 
     points: Points
@@ -60,6 +63,7 @@ class Part:
     polarity: int
     clipped: int
     warnings: tuple[str, ...]
+    input_noise_db: float | None = None
 
 
 def track_part(
@@ -108,10 +112,11 @@ def track_part(
     progress(0.05)
     points, programme, told = _points(x, y, found, settings, sample_rate, continues, progress)
     of_pilot = found is not None and found.channel == channel
-    of_waveform = None
+    of_waveform = noise_db = None
     if not of_pilot:
         local = trajectory_of(points, rate_hz=settings.rate_hz, duration_s=(len(y) - 1) / sample_rate)
         of_waveform = waveform_polarity(x[:, channel], y[:, channel], local, sample_rate=sample_rate)
+        noise_db = input_noise_excess_db(x[:, channel], y[:, channel], local, sample_rate=sample_rate)
     progress(1.0)
     return Part(
         points=points,
@@ -120,6 +125,7 @@ def track_part(
         polarity=points.polarity if of_waveform is None else of_waveform,
         clipped=clipped_runs(y[:, channel]),
         warnings=(*warnings, *told, *points.told),
+        input_noise_db=noise_db,
     )
 
 
@@ -176,7 +182,9 @@ def _points(
         if points.ambiguous_s is not None:
             raise
         return points, None, (NOT_RECOGNISED,)
-    return follow(guide=_guide(programme), programme=programme), programme, ()
+    alone = found is None or found.channel is None
+    told = (programme.repeats,) if alone and programme is not None and programme.repeats else ()
+    return follow(guide=_guide(programme), programme=programme), programme, told
 
 
 def _programme(

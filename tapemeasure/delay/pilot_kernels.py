@@ -1,4 +1,4 @@
-"""Compiled loops of the pilot trackers: a filter that is only evaluated where it is wanted, a scalar smoother."""
+"""Compiled loop of the pilot trackers: a scalar smoother."""
 
 import numba
 import numpy as np
@@ -6,36 +6,7 @@ import numpy as np
 from tapemeasure.arrays import FloatArray
 
 
-@numba.njit(cache=True, fastmath=True, nogil=True)
-def filter_at(samples: FloatArray, taps: FloatArray, step: int, n_points: int) -> FloatArray:
-    """Complex filter at samples 0, step, 2 step...: (n_points, 2), real and imaginary part.
-
-    `taps` is (3, n_taps): real and imaginary part, and the low-pass that both were made of. The middle tap stands on
-    the sample. Beyond the ends of the file taps are left out, and the rest counts for more.
-    """
-    n_samples, n_taps = samples.shape[0], taps.shape[1]
-    half = n_taps // 2
-    real_taps, imag_taps, lowpass = taps[0], taps[1], taps[2]
-    whole = lowpass.sum()
-    out = np.zeros((n_points, 2))
-    for point in range(n_points):
-        start = point * step - half
-        low, high = max(0, -start), min(n_taps, n_samples - start)
-        if high <= low:
-            continue
-        around = samples[start + low : start + high]
-        real = 0.0
-        imag = 0.0
-        for k in range(high - low):
-            real += around[k] * real_taps[low + k]
-            imag += around[k] * imag_taps[low + k]
-        scale = 1.0 if high - low == n_taps else whole / max(lowpass[low:high].sum(), 0.1 * whole)
-        out[point, 0] = real * scale
-        out[point, 1] = imag * scale
-    return out
-
-
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def smooth_walk(
     values: FloatArray, variances: FloatArray, growth: float
 ) -> tuple[FloatArray, FloatArray, float, float]:

@@ -15,6 +15,7 @@ from tapemeasure.delay.fusion import fuse_delays
 from tapemeasure.delay.inband import fused_with_programme, track_inband
 from tapemeasure.delay.lost_samples import LostSamples, repair_output, to_repaired
 from tapemeasure.delay.lost_search import lost_in_inband, lost_in_pulses, lost_in_tone
+from tapemeasure.delay.periods import missing_periods
 from tapemeasure.delay.pilot import FoundPilot
 from tapemeasure.delay.programme import Programme
 from tapemeasure.delay.pulses import PulseDelays, PulseTrain, track_pulses
@@ -30,6 +31,9 @@ DISTORTED = (
     "good to some ten microseconds beside what the distortion itself delays: use a pilot"
 )
 TURN_IN_DOUBT = "the programme hardly tells the tone's periods apart; the mean delay may be wrong by multiples of"
+MIN_COARSE_MATCH = 0.35
+"""Correlation of the frames from which it alone is relied on: 0.6 through a machine without bias, 0.2 by chance."""
+
 INBAND_PASSES = 2
 UNKNOWN_S = 50e-6
 """Uncertainty of the programme's delay where it says nothing and is bridged."""
@@ -79,7 +83,7 @@ def track_points(
         beside = output[:, pilot.channel]
         heard = None if programme is None else (x, output[:, programme_channel])
         points, lost = (
-            _by_pulses(pilot.train, beside, guide, polarity, sample_rate)
+            _by_pulses(pilot.train, beside, guide, polarity, sample_rate, heard)
             if pilot.train is not None
             else _by_tone(pilot.tones, beside, guide, polarity, sample_rate, rate_hz, heard)
         )
@@ -136,18 +140,37 @@ def _refined(
 
 
 def _by_pulses(
-    train: PulseTrain, output: FloatArray, guide: Guide | None, polarity: int | None, sample_rate: float
+    train: PulseTrain,
+    output: FloatArray,
+    guide: Guide | None,
+    polarity: int | None,
+    sample_rate: float,
+    programme: tuple[FloatArray, FloatArray] | None,
 ) -> tuple[Points, tuple[LostSamples, ...]]:
-    """Points on the time of the repaired output, and what was repaired."""
+    """Points on the time of the repaired output, and what was repaired; `programme` is that of input and output."""
 
     def follow(samples: FloatArray, guide: Guide | None) -> PulseDelays:
         return track_pulses(train, samples, sample_rate=sample_rate, **_guidance(guide))
 
     pulses = follow(output, guide)
     lost = lost_in_pulses(train, pulses, sample_rate=sample_rate)
+    whole = repair_output(output, lost, sample_rate=sample_rate)
     if lost:
-        pulses = follow(repair_output(output, lost, sample_rate=sample_rate), moved_guide(guide, lost, sample_rate))
+        pulses = follow(whole, moved_guide(guide, lost, sample_rate))
     period_s = train.period_samples / sample_rate
+    if programme is not None and not pulses.agreed:
+        played, heard = programme
+        missing = missing_periods(
+            played,
+            repair_output(heard, lost, sample_rate=sample_rate),
+            time_s=pulses.time_s,
+            delay_s=pulses.delay_s,
+            period_s=period_s,
+            sample_rate=sample_rate,
+        )
+        if missing:
+            pulses = follow(whole, Guide(pulses.time_s, pulses.delay_s + missing * period_s))
+        pulses = replace(pulses, ambiguous=missing is None)
     points = Points(
         method="pulses",
         time_s=pulses.time_s,
@@ -216,6 +239,12 @@ def _by_programme(
     refined = programme.refined
     if refined is None:
         refined = refine_delays(stimulus, output, programme.frames, sample_rate=sample_rate, progress=progress)
+    if refined.coarse and programme.match < MIN_COARSE_MATCH:
+        raise NoMatchError(
+            f"no matching audio: the waveform cannot be followed, and a correlation of {programme.match:.2f} alone may "
+            f"be chance, {MIN_COARSE_MATCH:g} is needed: the machine distorts too much, or its speed wanders by more "
+            "than a per cent; use a pilot"
+        )
     if inband_hz is not None:
         return _by_inband(stimulus, output, programme, refined, inband_hz, sample_rate, rate_hz)
     return Points(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray, Progress, no_progress
-from tapemeasure.delay.bulk import find_bulk_delay
+from tapemeasure.delay.bulk import BulkDelay, find_bulk_delay
 from tapemeasure.delay.fast import fast_delays
 from tapemeasure.delay.gcc import COARSE_HOP_S, GOOD_QUALITY, FrameDelays, coarse_path, track_frames
 from tapemeasure.delay.refine import RefinedDelays
@@ -15,13 +15,14 @@ MIN_MATCH = 0.2
 """Median correlation of the frames: 0.6 to 0.95 where output and input belong together, 0.12 at most elsewhere."""
 MIN_FAST_MATCH = 0.35
 """The same for the short frames of the fast search: 0.6 and more where they belong together, up to 0.21 elsewhere."""
+MOST_TOLD = 3
 
 
 @dataclass(frozen=True)
 class Programme:
     """Frame-wise delays of the programme at output times, those to rely on, the polarity, and the match (0..1).
 
-    `refined` is there where a fast search has all that it will find.
+    `refined` is there where a fast search has all that it will find; `repeats` tells of other delays that fit as well.
     """
 
     time_s: FloatArray
@@ -30,6 +31,7 @@ class Programme:
     polarity: int
     match: float
     refined: RefinedDelays | None = None
+    repeats: str = ""
 
 
 def match_programme(
@@ -74,4 +76,22 @@ def match_programme(
             f"{max(match, 0.0):.2f}, {least:g} is needed; check that the two files belong together, and the channel"
         )
     time = np.arange(len(frames.delay_s)) * frames.hop_samples / sample_rate
-    return Programme(time_s=time, frames=frames, good=good, polarity=bulk.polarity, match=match, refined=refined)
+    return Programme(
+        time_s=time,
+        frames=frames,
+        good=good,
+        polarity=bulk.polarity,
+        match=match,
+        refined=refined,
+        repeats=_repeats(bulk),
+    )
+
+
+def _repeats(bulk: BulkDelay) -> str:
+    if not bulk.others_s:
+        return ""
+    others = ", ".join(f"{delay_s:.3f} s" for delay_s in bulk.others_s[:MOST_TOLD])
+    return (
+        f"the programme repeats itself: delays of {others} fit as well as {float(np.median(bulk.delay_s)):.3f} s, the "
+        "smallest, which was taken; use a pilot, or give a smaller largest delay (--max-delay)"
+    )

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray, IntArray
-from tapemeasure.delay.dropouts import Dropout, find_dropouts, usual_level
 from tapemeasure.delay.resolution import bridge
 from tapemeasure.dsp.correlation import parabola_offset
+from tapemeasure.dsp.dropouts import Dropout, find_dropouts, usual_level
 from tapemeasure.dsp.fractional import read_at
 from tapemeasure.errors import NoMatchError
 
@@ -63,6 +63,8 @@ class PulseDelays:
         1, or -1 if the pulses are inverted.
     ambiguous : bool
         Whether the delay is known modulo the period only.
+    agreed : bool
+        Whether the guide and the place where the train begins or ends told the same period, each by itself.
     dropouts : tuple of Dropout
         Where the pulses are 6 dB and more below their usual height, or missing.
     aliased_s : float
@@ -75,8 +77,16 @@ class PulseDelays:
     found: BoolArray
     polarity: int
     ambiguous: bool
+    agreed: bool = False
     dropouts: tuple[Dropout, ...] = ()
     aliased_s: float = 0.0
+
+
+def _stand_between_samples(samples: FloatArray, peaks: IntArray) -> bool:
+    """Whether pulses of one sample were moved by fractions: their neighbours are large, and of opposite signs."""
+    inner = peaks[(peaks > 0) & (peaks < len(samples) - 1)]
+    before, behind = samples[inner - 1] / samples[inner], samples[inner + 1] / samples[inner]
+    return bool(np.median(np.abs(before) + np.abs(behind)) > 0.05 and np.mean(before * behind < 0.0) > 0.8)
 
 
 def find_pulse_train(samples: FloatArray, *, sample_rate: float) -> PulseTrain | None:
@@ -108,8 +118,9 @@ def find_pulse_train(samples: FloatArray, *, sample_rate: float) -> PulseTrain |
         near[np.clip(peaks + offset, 0, len(samples) - 1)] = True
     if np.sum(samples[near] ** 2) < 0.9 * np.sum(samples**2):
         return None
+    resampled = _stand_between_samples(samples, peaks)
     return PulseTrain(
-        positions=peaks.astype(np.float64),
+        positions=first + index * period if resampled else peaks.astype(np.float64),
         period_samples=float(period),
         runs_before=bool(peaks[0] < period),
         runs_behind=bool(peaks[-1] > len(samples) - 1 - period),
@@ -166,13 +177,18 @@ def track_pulses(
     ahead = np.round((where[0] - coarse) / train.period_samples)
     on_line = np.abs(where[0] - coarse - ahead * train.period_samples) < 0.1 * train.period_samples
     skipped = int(ahead[on_line].max(initial=0.0))
-    offset, ambiguous = _offset(train, where, index, skipped, len(output), guide_time_s, guide_delay_s, sample_rate)
+    offset, ambiguous = _own_offset(train, where, index, skipped, len(output))
+    agreed = False
+    if guide_time_s is not None and guide_delay_s is not None:
+        expected = np.interp(where / sample_rate, guide_time_s, guide_delay_s) * sample_rate
+        guided = _guided_offset(train, where, index, expected)
+        offset, ambiguous, agreed = guided, False, not ambiguous and guided == offset
     index += offset
     keep = _consistent(where - _input_positions(train, index), index, limit=MAX_JUMP_S * sample_rate)
     pulses = _assemble(
         train, where[keep], sigma[keep], gain[keep], index[keep], polarity, ambiguous, sample_rate, len(output)
     )
-    return _with_unseen(pulses, period_s=train.period_samples / sample_rate)
+    return _with_unseen(replace(pulses, agreed=agreed), period_s=train.period_samples / sample_rate)
 
 
 def _coarse_peaks(output: FloatArray, *, period: float) -> tuple[IntArray, int]:
@@ -234,22 +250,18 @@ def _energy(pulses: FloatArray) -> FloatArray:
     return np.asarray(np.sum((pulses - pulses.mean(axis=1, keepdims=True)) ** 2, axis=1), dtype=np.float64)
 
 
-def _offset(
-    train: PulseTrain,
-    where: FloatArray,
-    index: IntArray,
-    skipped: int,
-    n_samples: int,
-    guide_time_s: FloatArray | None,
-    guide_delay_s: FloatArray | None,
-    sample_rate: float,
+def _guided_offset(train: PulseTrain, where: FloatArray, index: IntArray, expected: FloatArray) -> int:
+    """Which pulse of the input the first found one is, by the delay in samples that is expected at every one."""
+    modulo = where - train.positions[0] - index * train.period_samples
+    return int(np.round(np.median(modulo - expected) / train.period_samples))
+
+
+def _own_offset(
+    train: PulseTrain, where: FloatArray, index: IntArray, skipped: int, n_samples: int
 ) -> tuple[int, bool]:
-    """Find which pulse of the input the first found one is, and whether that is a guess."""
+    """Which pulse of the input the first found one is, by the ends of the train, and whether that is a guess."""
     period = train.period_samples
     modulo = where - train.positions[0] - index * period
-    if guide_time_s is not None and guide_delay_s is not None:
-        expected = np.interp(where / sample_rate, guide_time_s, guide_delay_s) * sample_rate
-        return int(np.round(np.median(modulo - expected) / period)), False
     last = round((train.positions[-1] - train.positions[0]) / period)
     # the train begins in the output: its first pulse there is its first pulse, at whatever delay
     if where[0] - skipped * period > 1.5 * period:

@@ -23,6 +23,12 @@ FEW_POINTS = 3
 SHARED = 0.2
 """Part of a change that a neighbour must have to count."""
 
+SHAPE_POINTS = 8
+"""Points to each side of a step that must look as the filter shows a step between pulses."""
+
+UNLIKE = 0.5
+"""How far they may be from that, relative to the step: a speed that changes at once rings, and is no step."""
+
 ROUNDS = 4
 SEGMENT = 256
 LOCAL_S = 2.0
@@ -66,7 +72,8 @@ def find_steps(
     Notes
     -----
     A step must stand 7 standard deviations out of the background and be a whole number of quanta within 0.25. What
-    goes and comes back within twice the margin is a click and no step.
+    goes and comes back within twice the margin is a click and no step. Between pulses, a speed that changes at once is
+    told from a step by its response to the filter; within 1.3 s of it only larger steps are found.
     """
     kernel = np.ones(1) if smear is None else smear / smear.sum()
     if good.sum() < 8 * margin or len(delay_s) < 16:
@@ -76,11 +83,14 @@ def find_steps(
     steps: list[Step] = []
     for _ in range(ROUNDS):
         seen = known[1:] & known[:-1]
-        height, sigma, beside = _heights(np.diff(smooth), seen, kernel, rate_hz=rate_hz)
+        height, sigma, shape = _heights(np.diff(smooth), seen, kernel, rate_hz=rate_hz)
+        places = _peaks(np.where(seen, np.abs(height) / sigma, 0.0), distance=margin)
+        if margin <= FEW_POINTS:
+            places = _step_like(places, height, shape)
         fresh = [
             step
-            for place in _peaks(np.where(seen, np.abs(height) / sigma, 0.0), distance=margin)
-            if (step := _measured(smooth, place, height, sigma, quantum_s, margin, beside)) is not None
+            for place in places
+            if (step := _measured(smooth, place, height, sigma, quantum_s, margin, float(shape[1]))) is not None
         ]
         fresh = _without_clicks(fresh, reach=2 * margin)
         if not fresh:
@@ -93,8 +103,8 @@ def find_steps(
 
 def _heights(
     change: FloatArray, known: BoolArray, kernel: FloatArray, *, rate_hz: float
-) -> tuple[FloatArray, FloatArray, float]:
-    """Height of a step at every place, its standard deviation, and how much of it is seen at the place beside it."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Height of a step at every place, its standard deviation, and how much of it is seen 0, 1, 2... places beside."""
     from scipy.signal import oaconvolve, welch
 
     # a gap goes on as its edges do: zeros would be impulses where the speed is off
@@ -102,7 +112,7 @@ def _heights(
     segment = min(SEGMENT, max(8, len(change) // 8 * 2))
     power = welch(change, rate_hz, nperseg=segment, average="median", detrend=False)[1] * rate_hz / 2.0
     if not power.any():
-        return np.zeros(len(change)), np.full(len(change), np.inf), 0.0
+        return np.zeros(len(change)), np.full(len(change), np.inf), np.eye(1, segment)[0]
     # no more than 60 dB is taken out of a notch
     power = np.maximum(power, 1e-6 * power.max())
     response = np.fft.rfft(kernel, segment)
@@ -118,7 +128,26 @@ def _heights(
     longer = np.concatenate([_continued(change[::-1], beyond, half)[::-1], change, _continued(change, beyond, half)])
     height = oaconvolve(longer, taps, mode="full")[2 * half :][: len(change)]
     sigma = _local_scatter(height, known, window=max(16, round(LOCAL_S * rate_hz)))
-    return height, sigma, float(seen[1] / seen[0])
+    return height, sigma, np.asarray(seen / seen[0], dtype=np.float64)
+
+
+def _step_like(places: list[int], height: FloatArray, shape: FloatArray) -> list[int]:
+    """Peaks around which the heights are those of a step, which a pulse may share between two places.
+
+    What stands beside a larger peak that is none is none either.
+    """
+    lags = np.arange(-SHAPE_POINTS, SHAPE_POINTS + 1)
+    design = np.stack([shape[np.abs(lags - beside)] for beside in (-1, 0, 1)], axis=1)
+    padded = np.pad(height, SHAPE_POINTS)
+    alike: list[int] = []
+    others: list[int] = []
+    for place in sorted(places, key=lambda each: -abs(float(height[each]))):
+        if any(abs(place - other) < len(shape) // 2 for other in others):
+            continue
+        around = padded[place : place + len(lags)]
+        left = around - design @ np.linalg.lstsq(design, around, rcond=None)[0]
+        (alike if np.linalg.norm(left) < UNLIKE * np.linalg.norm(around) else others).append(place)
+    return sorted(alike)
 
 
 def _prediction(power: FloatArray, *, order: int) -> FloatArray:

@@ -14,8 +14,16 @@ LOST_S = 0.1
 
 MAX_LOST_TOLD = 5
 
+EARLY_S = 1e-3
+NOISIER_DB = 3.0
+CLEANED_DB = 12.0
+"""Beyond this an input is too noisy for its output even where the output is late."""
 
-def reason_of(found: FoundPilot | None, *, asked: str, of_timeline: bool) -> str:
+RATE_TOLERANCE = 3e-3
+LITTLE = 0.05
+
+
+def reason_of(found: FoundPilot | None, *, asked: str, of_timeline: bool, speed_ratio: float = 1.0) -> str:
     """Why it was tracked by what it was, for the table."""
     if found is None:
         return {
@@ -28,7 +36,7 @@ def reason_of(found: FoundPilot | None, *, asked: str, of_timeline: bool) -> str
     if found.train is not None:
         return f"pulses {place}"
     frequency_hz = found.inband_hz if found.tone is None else found.tone.frequency_hz
-    return f"a tone of {frequency_hz:.1f} Hz {place}"
+    return f"a tone of {(frequency_hz or 0.0) / speed_ratio:.1f} Hz {place}"
 
 
 def compared(stimulus: Source, output: Source, settings: TrackSettings) -> str:
@@ -45,9 +53,11 @@ def compared(stimulus: Source, output: Source, settings: TrackSettings) -> str:
     )
 
 
-def warnings_of(stretches: list[Stretch], *, inverted: bool, bulk_delay_s: float, missing_s: float) -> list[str]:
-    """What about the pair the user should know: its lengths, polarity, an ambiguous or early delay, clipping."""
-    texts = []
+def warnings_of(
+    stretches: list[Stretch], *, inverted: bool, bulk_delay_s: float, missing_s: float, speed_ratio: float
+) -> list[str]:
+    """What about the pair the user should know: its speed, lengths, polarity, an ambiguous or early delay, clipping."""
+    texts = [] if speed_ratio == 1.0 else [speed_text(speed_ratio)]
     if missing_s > LOST_S:
         texts.append(f"the output is {missing_s:.2f} s shorter than the input; nothing is known behind its end")
     if inverted:
@@ -56,14 +66,57 @@ def warnings_of(stretches: list[Stretch], *, inverted: bool, bulk_delay_s: float
     if ambiguous_s is not None:
         texts.append(
             f"the delay is known modulo {1e3 * ambiguous_s:.3f} ms only: the pilot runs through both files from "
-            "end to end, and there is no programme to tell its periods apart"
+            "end to end, and no programme tells its periods apart"
         )
-    if bulk_delay_s < -1e-3:
-        texts.append(f"the output is {-bulk_delay_s:.3f} s early; were input and output swapped?")
+    texts += _swapped_texts(stretches, bulk_delay_s)
     runs = sum(stretch.part.clipped for stretch in stretches)
     if runs:
         texts.append(f"the output is clipped in {runs} places; lower the recording level")
     return texts
+
+
+def middle_delay(stretches: list[Stretch]) -> float:
+    """Median delay of all points with evidence, of all points where none has any, seconds."""
+    all_points = [stretch.part.points for stretch in stretches]
+    known = np.concatenate([points.delay_s[points.valid] for points in all_points])
+    return float(np.median(known if len(known) else np.concatenate([points.delay_s for points in all_points])))
+
+
+def speed_text(ratio: float) -> str:
+    """How fast the output runs, and what may be the reason."""
+    text = (
+        f"the output runs {100 * abs(ratio - 1.0):.2f} % {'faster' if ratio > 1.0 else 'slower'} than the input (ratio "
+        f"{ratio:.4f}); tracked against the input at that speed, and told against the input as it is: check the "
+        "machine's speed"
+    )
+    if any(abs(ratio / factor - 1.0) < RATE_TOLERANCE for factor in (48.0 / 44.1, 44.1 / 48.0)):
+        text += ", and the files' sample rates: 48 kHz taken for 44.1 kHz or the reverse gives this ratio"
+    return text
+
+
+def _swapped_texts(stretches: list[Stretch], bulk_delay_s: float) -> list[str]:
+    """Whether input and output seem to be swapped, and how likely that is by the noise that a machine adds."""
+    excess = [stretch.part.input_noise_db for stretch in stretches if stretch.part.input_noise_db is not None]
+    noise_db = float(np.median(excess)) if excess else 0.0
+    noisier = f"the input is {noise_db:.0f} dB noisier in its soft moments than the output"
+    if bulk_delay_s >= -EARLY_S:
+        return [f"{noisier}; were input and output swapped?"] if noise_db > CLEANED_DB else []
+    text = f"the output is {-bulk_delay_s:.3f} s early; were input and output swapped?"
+    if noise_db > NOISIER_DB:
+        return [f"{text} Likely: {noisier}, and a machine adds noise"]
+    if noise_db < -NOISIER_DB:
+        return [f"{text} Hardly: the output is the noisier one by {-noise_db:.0f} dB; it seems to be cut at its begin"]
+    return [f"{text} Their noise does not tell; a cut at the output's begin would do the same"]
+
+
+def evidence_texts(valid: BoolArray) -> list[str]:
+    """A trajectory of which next to nothing is known."""
+    if valid.mean() >= LITTLE:
+        return []
+    return [
+        f"only {100 * valid.mean():.1f} % of the output could be tracked; the figures say little: steady tones leave "
+        "the delay open, and noise covers it"
+    ]
 
 
 def lost_texts(method: Method, *, time_s: FloatArray, valid: BoolArray) -> list[str]:

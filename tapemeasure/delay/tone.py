@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapemeasure.arrays import FloatArray
-from tapemeasure.delay.demodulation import NARROW_HZ, demodulate, narrow_step
+from tapemeasure.delay.demodulation import NARROW_HZ, narrow_step
+from tapemeasure.dsp.demodulation import demodulate
 
 MIN_TONE_S = 0.25
 MAX_TONES = 4

@@ -9,16 +9,17 @@ import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray, runs_of
 from tapemeasure.delay.demodulation import CLEAR, NARROW_HZ, TonePhase, follow_tone
-from tapemeasure.delay.dropouts import Dropout, find_dropouts, usual_level
 from tapemeasure.delay.resolution import bridge
 from tapemeasure.delay.tone import MIN_TONE_S, Tone, crossing
+from tapemeasure.dsp.dropouts import Dropout, find_dropouts, usual_level
 from tapemeasure.errors import NoMatchError
 
 DROPOUT = 0.3
 """Fraction of the tone's usual amplitude below which it counts as lost."""
 
-GROUP_DELAY_S = 10e-6
-"""What filters of a machine hold the tone's swing back by, unknown: times the speed, part of every uncertainty."""
+GROUP_DELAY_S, GROUP_DELAY_SIGMA_S = 5e-6, 7e-6
+"""What the filters of a machine hold the tone's swing back by: a tone alone cannot tell it. From 0 (a digital chain) to
+a dozen microseconds (an upper limit of second order at 13 to 20 kHz)."""
 
 EDGE_S = 1e-3
 
@@ -96,8 +97,9 @@ def track_tone(
     Notes
     -----
     Complex demodulation that follows the tone, 200 Hz to each side. Expected accuracy with hiss 48 dB below the tone:
-    0.03 us rms, which is the Cramer-Rao bound; the machine's phase at the tone's frequency adds a constant, and its
-    group delay there the speed deviation times some 10 us, which no phase can tell from the delay.
+    0.03 us rms, which is the Cramer-Rao bound; the machine's phase at the tone's frequency adds a constant. Its group
+    delay there shows every swing late, which no phase can tell from the delay: 5 us are taken off, and the speed
+    deviation times 7 us is part of the uncertainty.
     """
     if phase is None:
         phase = follow_tone(output, frequency_hz=tone.frequency_hz, sample_rate=sample_rate)
@@ -126,7 +128,9 @@ def track_tone(
     speed = np.gradient(delay, step_s) if len(delay) > 1 else np.zeros(1)
     # at the ends of the file the filter looks to one side
     edge = np.abs(speed) * np.maximum(0.0, EDGE_S - np.minimum(time, time[-1] - time))
-    systematic = np.hypot(GROUP_DELAY_S * (speed - speed.mean()), edge)
+    swing = speed - speed.mean()
+    delay = delay + GROUP_DELAY_S * swing
+    systematic = np.hypot(GROUP_DELAY_SIGMA_S * swing, edge)
     sigma = np.hypot(phase.noise / (omega * np.maximum(phase.amplitude, 1e-12)), systematic)
     return ToneDelays(
         step_samples=phase.step_samples,

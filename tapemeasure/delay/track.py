@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapemeasure.arrays import FloatArray, Progress, as_channels, no_progress
+from tapemeasure.delay.any_speed import at_own_speed, track_any_speed
 from tapemeasure.delay.checks import check_channel
-from tapemeasure.delay.dropouts import Dropout
-from tapemeasure.delay.long import Source, core_events, core_points, join_stretches, track_stretches
+from tapemeasure.delay.join import core_events, core_points, join_stretches
+from tapemeasure.delay.long import Source
 from tapemeasure.delay.lost_samples import LostSamples
 from tapemeasure.delay.part import TrackSettings
 from tapemeasure.delay.points import Method
-from tapemeasure.delay.telling import compared, lost_texts, reason_of, warnings_of
+from tapemeasure.delay.telling import compared, evidence_texts, lost_texts, middle_delay, reason_of, warnings_of
+from tapemeasure.dsp.dropouts import Dropout
 from tapemeasure.errors import NoMatchError, ParameterError, SignalError
 from tapemeasure.signals.timeline import Pilot
 from tapemeasure.trajectory import DelayTrajectory
@@ -49,6 +51,8 @@ class TrackResult:
         Where the pilot's level falls for a moment.
     warnings : tuple of str
         What the user should know.
+    speed_ratio : float
+        Speed of the output against the input's where that is so far off that it was taken away for tracking, else 1.
     """
 
     trajectory: DelayTrajectory
@@ -62,6 +66,7 @@ class TrackResult:
     lost_samples: tuple[LostSamples, ...] = ()
     dropouts: tuple[Dropout, ...] = ()
     warnings: tuple[str, ...] = ()
+    speed_ratio: float = 1.0
 
 
 def track_delay(
@@ -73,9 +78,10 @@ def track_delay(
     programme_channel: int = 0,
     pilot_channel: int | None = None,
     rate_hz: float = 100.0,
-    max_delay_s: float = 10.0,
+    max_delay_s: float = 30.0,
     known_pilot: Pilot | None = None,
     fast: bool = False,
+    threads: int = 1,
     progress: Progress = no_progress,
 ) -> TrackResult:
     """Delay of an output behind its input at every moment, seconds, with its standard uncertainty.
@@ -102,6 +108,8 @@ def track_delay(
         Pilot of the stimulus' timeline; names channel and frequency where `pilot` is ``auto``.
     fast : bool
         Whether the programme is tracked ten times faster and a few times less accurately.
+    threads : int
+        Stretches of a file beyond 4 minutes that are tracked at the same time; changes nothing of the result.
     progress : callable
         Told the completed fraction.
 
@@ -133,6 +141,7 @@ def track_delay(
         max_delay_s=max_delay_s,
         known_pilot=known_pilot,
         fast=fast,
+        threads=threads,
         progress=progress,
     )
 
@@ -171,9 +180,10 @@ def track_sources(
     programme_channel: int = 0,
     pilot_channel: int | None = None,
     rate_hz: float = 100.0,
-    max_delay_s: float = 10.0,
+    max_delay_s: float = 30.0,
     known_pilot: Pilot | None = None,
     fast: bool = False,
+    threads: int = 1,
     progress: Progress = no_progress,
 ) -> TrackResult:
     """`track_delay` of files that are read by parts: an hour in the memory of some minutes.
@@ -185,18 +195,16 @@ def track_sources(
     for source, name in ((stimulus, "input"), (output, "output")):
         check_channel(np.zeros((0, source.n_channels)), programme_channel, name=name)
     try:
-        stretches = track_stretches(stimulus, output, settings, progress=progress)
+        tracked = track_any_speed(stimulus, output, settings, threads=threads, progress=progress)
     except NoMatchError as error:
         raise NoMatchError(f"{error}; {compared(stimulus, output, settings)}") from error
     sample_rate = output.sample_rate
+    stretches = at_own_speed(tracked.stretches, tracked.speed_ratio)
     parts = [stretch.part for stretch in stretches]
     method = parts[0].points.method
     trajectory = join_stretches(stretches, rate_hz=rate_hz, sample_rate=sample_rate, n_samples=output.n_samples)
     inverted = sum(part.polarity for part in parts) < 0
     time_s, valid = core_points(stretches, sample_rate=sample_rate)
-    first = parts[0].points
-    bulk_delay_s = float(np.median(trajectory.delay_s[trajectory.valid] if trajectory.valid.any() else first.delay_s))
-    missing_s = (stimulus.n_samples - output.n_samples) / sample_rate
     events = core_events(stretches, sample_rate=sample_rate)
     matches = [part.match for part in parts if part.match is not None]
     return TrackResult(
@@ -205,16 +213,26 @@ def track_sources(
         pulses_expected=len(valid) if method == "pulses" else None,
         pulses_found=int(valid.sum()) if method == "pulses" else None,
         inverted_polarity=inverted,
-        bulk_delay_s=bulk_delay_s,
+        bulk_delay_s=_median_delay(trajectory),
         match=float(np.median(matches)) if matches else None,
-        reason=reason_of(parts[0].found, asked=pilot, of_timeline=known_pilot is not None),
+        reason=reason_of(
+            parts[0].found, asked=pilot, of_timeline=known_pilot is not None, speed_ratio=tracked.speed_ratio
+        ),
         lost_samples=events.lost_samples,
         dropouts=events.dropouts,
         warnings=(
             *dict.fromkeys(text for part in parts for text in part.warnings),
-            *warnings_of(stretches, inverted=inverted, bulk_delay_s=bulk_delay_s, missing_s=missing_s),
+            *warnings_of(
+                tracked.stretches,
+                inverted=inverted,
+                bulk_delay_s=middle_delay(tracked.stretches),
+                missing_s=tracked.missing_s,
+                speed_ratio=tracked.measured_ratio(),
+            ),
+            *evidence_texts(trajectory.valid),
             *lost_texts(method, time_s=time_s, valid=valid),
         ),
+        speed_ratio=tracked.measured_ratio(),
     )
 
 
@@ -230,11 +248,17 @@ def track_summary(result: TrackResult, statistics: "DataclassInstance") -> dict[
         "inverted_polarity": result.inverted_polarity,
         "bulk_delay_s": result.bulk_delay_s,
         "match": result.match,
+        "speed_ratio": result.speed_ratio,
         "median_sigma_s": float(np.median(result.trajectory.sigma_s)),
         "lost_samples": [asdict(event) for event in result.lost_samples],
         "dropouts": [asdict(event) for event in result.dropouts],
         "warnings": list(result.warnings),
     }
+
+
+def _median_delay(trajectory: DelayTrajectory) -> float:
+    known = trajectory.valid if trajectory.valid.any() else slice(None)
+    return float(np.median(trajectory.delay_s[known]))
 
 
 def _check_settings(pilot: str, rate_hz: float, max_delay_s: float) -> None:

@@ -1,6 +1,6 @@
 """Compiled loops: reading between samples, a piecewise polynomial and its inverse map, a banded inverse's diagonal.
 
-And a detector of peaks.
+And a filter that is only evaluated where it is wanted, and a detector of peaks.
 """
 
 import numba
@@ -134,12 +134,40 @@ def solve_arrival(
 
 
 @numba.njit(cache=True, nogil=True)
-def attack_and_decay(values: FloatArray, attack: float, decay: float) -> FloatArray:
-    """Follow values from 0: of the distance to the next one `attack` is taken upwards, `decay` downwards."""
+def attack_and_decay(values: FloatArray, attack: float, decay: float, level: float = 0.0) -> FloatArray:
+    """Follow values from `level`: of the distance to the next one `attack` is taken upwards, `decay` downwards."""
     out = np.empty(values.shape[0])
-    level = 0.0
     for n in range(values.shape[0]):
         distance = values[n] - level
         level += (attack if distance > 0.0 else decay) * distance
         out[n] = level
+    return out
+
+
+@numba.njit(cache=True, fastmath=True, nogil=True)
+def filter_at(samples: FloatArray, taps: FloatArray, step: int, n_points: int) -> FloatArray:
+    """Complex filter at samples 0, step, 2 step...: (n_points, 2), real and imaginary part.
+
+    `taps` is (3, n_taps): real and imaginary part, and the low-pass that both were made of. The middle tap stands on
+    the sample. Beyond the ends of the file taps are left out, and the rest counts for more.
+    """
+    n_samples, n_taps = samples.shape[0], taps.shape[1]
+    half = n_taps // 2
+    real_taps, imag_taps, lowpass = taps[0], taps[1], taps[2]
+    whole = lowpass.sum()
+    out = np.zeros((n_points, 2))
+    for point in range(n_points):
+        start = point * step - half
+        low, high = max(0, -start), min(n_taps, n_samples - start)
+        if high <= low:
+            continue
+        around = samples[start + low : start + high]
+        real = 0.0
+        imag = 0.0
+        for k in range(high - low):
+            real += around[k] * real_taps[low + k]
+            imag += around[k] * imag_taps[low + k]
+        scale = 1.0 if high - low == n_taps else whole / max(lowpass[low:high].sum(), 0.1 * whole)
+        out[point, 0] = real * scale
+        out[point, 1] = imag * scale
     return out

@@ -211,3 +211,22 @@ def test_another_length_of_a_track_is_told(pair, tmp_path: Path, capsys) -> None
     write_audio(tmp_path / "short.wav", output[:-RATE], sample_rate=RATE)
     assert run("align", *pair, "--also", tmp_path / "short.wav", "-o", tmp_path / "aligned.wav") == 0
     assert "short.wav is 1.00 s shorter than" in capsys.readouterr().err
+
+
+def test_a_delay_that_ends_before_the_output_is_told(pair, tmp_path: Path, capsys) -> None:
+    wobble(1.5).save(tmp_path / "cut.csv")
+    assert run("align", *pair, "--trajectory", tmp_path / "cut.csv", "-o", tmp_path / "a.wav") == 0
+    assert "cut.csv: ends 2.5 s before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("d.npz", b"\x93" * 500), ("d.csv", b"time_s,delay_s,sigma_s,valid\n0,0.1")]
+)
+def test_a_spoilt_delay_is_told(pair, tmp_path: Path, capsys, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert run("align", *pair, "--trajectory", tmp_path / name, "-o", tmp_path / "a.wav") == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert name in err
+    assert "tapemeasure track" in err
+    assert not (tmp_path / "a.wav").exists()

@@ -46,6 +46,7 @@ def test_json_has_the_promised_keys_and_the_delay(pair, capsys: pytest.CaptureFi
     assert answer["mean_delay_s"] == pytest.approx(0.02, abs=1e-6)
     assert answer["pulses_expected"] == answer["pulses_found"] == 298
     assert answer["inverted_polarity"] is False
+    assert answer["whole_take_delay_samples"] == DELAY_SAMPLES
     assert {"delay_std_s", "delay_peak_to_peak_s", "drift_ppm", "speed_deviation_rms_pct"} <= set(answer)
     assert set(answer["provenance"]["sha256"]) == {"input", "output"}
 
@@ -54,6 +55,7 @@ def test_the_table_is_for_people(pair, capsys: pytest.CaptureFixture[str]) -> No
     assert run("track", *pair) == 0
     out = capsys.readouterr().out
     assert "20.0000 ms" in out
+    assert "882 samples" in out
     assert "298 of 298 found" in out
 
 
@@ -203,3 +205,12 @@ def test_a_difference_of_the_clocks_is_told_in_ppm(tmp_path: Path, capsys) -> No
     assert answer["method"] == "tone"
     assert answer["drift_ppm"] == pytest.approx(20.0, abs=0.1)
     assert 0.0 < answer["drift_sigma_ppm"] < 0.1
+
+
+def test_the_pilots_channel_can_be_named(pair, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("track", *pair, "--channel", 2, "--pilot", "pulses", "--pilot-channel", 2, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["reason"] == "pulses on channel 2 of the input"
+    assert run("track", *pair, "--pilot", "pulses", "--pilot-channel", 1) == 1
+    assert "no train of pulses on channel 1" in capsys.readouterr().err
+    assert run("track", *pair, "--pilot-channel", 3) == 1
+    assert "channel 3 was asked for" in capsys.readouterr().err

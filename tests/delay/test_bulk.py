@@ -59,3 +59,15 @@ def test_a_faint_candidate_votes_for_its_own_polarity(sign: int) -> None:
     # a candidate that is only second in its passage has a ratio below 1
     candidates = [_Candidate(k, k, 0.1, ratio, True, sign) for k, ratio in enumerate((1.1, 0.3, 0.3))]
     assert _polarity(candidates) == sign
+
+
+def test_of_a_loop_the_smallest_delay_is_taken_and_the_others_are_told(known) -> None:
+    loop = np.tile(known.music(2.0), 8)
+    late = known.machine(loop, lambda time_s: 0.05 + 0.0 * time_s)
+    bulk = find_bulk_delay(loop, late, sample_rate=known.rate, max_delay_s=10.0)
+    assert np.median(bulk.delay_s) == pytest.approx(0.05, abs=5e-3)
+    turns = (np.array(bulk.others_s) - 0.05) / 2.0
+    assert len(turns) > 0
+    assert turns == pytest.approx(np.round(turns), abs=5e-3)
+    plain = known.music(6.0, seed=3)
+    assert find_bulk_delay(plain, known.machine(plain), sample_rate=known.rate, max_delay_s=10.0).others_s == ()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tapemeasure.delay.frame_smoother import WORST_S, smooth_frames
+from tapemeasure.delay.frame_smoother import DISTORTED_S, WORST_S, smooth_frames
 from tapemeasure.delay.gcc import FrameDelays
 
 RATE, HOP, N = 44100, 220, 6000
@@ -21,7 +21,8 @@ def test_frames_are_smoothed_and_their_scatter_is_told(noise_s: float) -> None:
     hop, found, sigma = smooth_frames(frames, sample_rate=RATE)
     error = found - delay[:: hop // HOP]
     assert np.std(error) < 0.6 * noise_s
-    assert np.median(sigma) == pytest.approx(noise_s, rel=0.3)
+    # what the frames scatter, and what a correlation of 0.6 leaves open
+    assert np.median(sigma) == pytest.approx(np.hypot(noise_s, 0.4 * DISTORTED_S), rel=0.3)
 
 
 def test_frames_that_do_not_match_are_bridged_and_uncertain() -> None:

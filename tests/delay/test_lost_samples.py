@@ -95,3 +95,32 @@ def test_times_go_to_the_repaired_output_and_back(counts: list[int], time_s: lis
     assert kept.all()
     np.testing.assert_allclose(back, time, atol=1e-12)
     assert sum(step.delay_s for step in delay_steps(lost, sample_rate=RATE)) == pytest.approx(sum(counts) / RATE)
+
+
+@pytest.mark.parametrize("left_s", [0.2, 0.1, 0.05, 1.5])
+@pytest.mark.parametrize("slope", [0.003, -0.003, 0.008])
+def test_a_speed_that_changes_at_once_is_no_lost_sample(known, left_s: float, slope: float) -> None:
+    def kinked(time_s: np.ndarray) -> np.ndarray:
+        return known.wander(time_s) + slope * np.maximum(0.0, time_s - (4.0 - left_s))
+
+    stimulus = known.pulses(4.0)
+    train = find_pulse_train(stimulus, sample_rate=RATE)
+    assert train is not None
+    output = known.machine(stimulus, kinked)
+    assert lost_in_pulses(train, track_pulses(train, output, sample_rate=RATE), sample_rate=RATE) == ()
+    # a lost sample well before it is found all the same
+    found = lost_in_pulses(
+        train, track_pulses(train, damaged(output, [(61234, 1)]), sample_rate=RATE), sample_rate=RATE
+    )
+    assert left_s > 1.0 or [event.samples for event in found] == [-1]
+
+
+def test_a_tone_inside_the_programme_tells_every_one_of_them(known) -> None:
+    """Two samples of 15 kHz are two thirds of a turn, which the tone alone takes for one sample the other way."""
+    programme = known.music(10.0) + 0.01 * np.sin(2 * np.pi * 15000.0 * np.arange(10 * RATE) / RATE)
+    whole = known.machine(programme)
+    events = [(80000, 1), (150000, -2), (220000, 2), (300000, -1), (370000, 1)]
+    found = track_delay(programme, damaged(whole, events), sample_rate=RATE, pilot="inband").lost_samples
+    assert [event.samples for event in found] == [-count for _, count in events]
+    assert np.abs([event.time_s - place / RATE for event, (place, _) in zip(found, events, strict=True)]).max() < 0.01
+    assert track_delay(programme, whole, sample_rate=RATE, pilot="inband").lost_samples == ()

@@ -44,9 +44,16 @@ def usual_level(level: FloatArray, *, rate_hz: float) -> FloatArray:
 
 
 def find_dropouts(
-    level: FloatArray, usual: FloatArray, inside: BoolArray, *, time_s: FloatArray
+    level: FloatArray,
+    usual: FloatArray,
+    inside: BoolArray,
+    *,
+    time_s: FloatArray,
+    threshold_db: float = -DEEP_DB,
+    shortest_s: float = SHORTEST_S,
+    hold_s: float = 0.0,
 ) -> tuple[Dropout, ...]:
-    """Stretches of 2 ms and more in which the level lies 6 dB and more below the usual one.
+    """Stretches in which the level lies far below the usual one (6 dB and more, 2 ms and more).
 
     Parameters
     ----------
@@ -56,16 +63,25 @@ def find_dropouts(
         Where the pilot should be.
     time_s : ndarray, shape (n_points,)
         Output times, in equal steps, seconds.
+    threshold_db : float
+        Fall of the level from which it counts, above 0 dB.
+    shortest_s : float
+        A shorter one does not count, seconds.
+    hold_s : float
+        Two dips that are no further apart are one, seconds.
     """
     if len(level) < 2:
         return ()
     step_s = float(time_s[1] - time_s[0])
     relative = level / np.maximum(usual, 1e-300)
-    low = inside & (usual > 0.0) & (relative < 10.0 ** (DEEP_DB / 20.0))
+    low = inside & (usual > 0.0) & (relative < 10.0 ** (-threshold_db / 20.0))
+    for first, stop in runs_of(~low):
+        if first > 0 and stop < len(low) and stop - first <= round(hold_s / step_s):
+            low[first:stop] = True
     found = []
     for first, stop in runs_of(low):
         length_s = (stop - first) * step_s
-        if length_s >= SHORTEST_S:
+        if length_s >= shortest_s:
             depth_db = db_from_amplitude(max(float(relative[first:stop].min()), 1e-5))
             found.append(Dropout(float(time_s[first]), length_s, depth_db))
     return tuple(found)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tapemeasure.delay.dropouts import find_dropouts, usual_level
+from tapemeasure.dsp.dropouts import find_dropouts, usual_level
 
 TIME_S = np.arange(20_000) / 1000.0
 
