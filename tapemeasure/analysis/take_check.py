@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapemeasure.analysis.noise import measure_noise
-from tapemeasure.analysis.slips import Slips, find_slips, lasting_change_s
+from tapemeasure.analysis.slips import Slip, Slips, find_slips, lasting_change_s
+from tapemeasure.analysis.speed_step import SpeedStep, find_speed_step
 from tapemeasure.analysis.take_gain import (
     AROUND_S,
     FRAME_S,
@@ -36,6 +37,8 @@ POLARITY_REACH_S = 0.5e-3
 CLEAR_CORRELATION = 0.3
 CLEARLY_MORE = 1.3
 PERCENT = 100.0
+BESIDE_S = 0.1
+ABOUT_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ def check_signals(
         )
         for channel in range(n_channels)
     )  # fmt: skip
+    step = find_speed_step(stimulus, output, sample_rate=sample_rate, slips=slips)
     silent = {finding.channel for finding in dead}
     gone_s = gone_from_s(tuple(gain for gain in gains if gain.channel not in silent))
     if gone_s is not None:
@@ -146,11 +150,16 @@ def check_signals(
             where = None if is_pilot else _programme_frames(gain, timeline, slips.trajectory)
             around_s = STEADY_S if is_pilot else AROUND_S
             dips = find_dips(gain, where=where, around_s=around_s)
+            dips = tuple(dip for dip in dips if step is None or not _passing(dip, step))
             findings += _dropouts(gain.channel, dips, slips, until_s=gone_s)
             findings += _polarity(stimulus, output, channel, sample_rate=sample_rate, trajectory=slips.trajectory)
-    findings += [_lost(slip.time_s, slip.samples, sample_rate) for slip in slips.slips if _before(slip.time_s, gone_s)]
+    if step is not None:
+        findings.append(_speed_step(step))
+    else:
+        lost = [slip for slip in slips.slips if _before(slip.time_s, gone_s)]
+        findings += [_lost(slip.time_s, slip.samples, sample_rate) for slip in lost]
     if not slips.slips and gone_s is None:
-        findings += _speed(trajectory, limits=limits)
+        findings += _speed(stimulus, output, sample_rate=sample_rate, trajectory=trajectory, limits=limits)
     return tuple(sorted(findings, key=lambda finding: (finding.time_s or 0.0, finding.name)))
 
 
@@ -285,7 +294,32 @@ def _lost(time_s: float, samples: int, sample_rate: int) -> Finding:
     return Finding("lost_samples", text, None, time_s, float(samples), "samples")
 
 
-def _speed(trajectory: DelayTrajectory, *, limits: Limits) -> Iterator[Finding]:
+def _passing(dip: Dip, step: SpeedStep) -> bool:
+    """Whether a dip lies where the speed changed: what passes at the wrong pitch has no level to compare with."""
+    begin_s, end_s = step.time_s - BESIDE_S, step.time_s + step.passage_s + BESIDE_S
+    return dip.start_s < end_s and dip.start_s + dip.length_s > begin_s
+
+
+def _speed_step(step: SpeedStep) -> Finding:
+    change_pct = PERCENT * (step.ratio - 1.0)
+    text = (
+        f"the tape's speed is wrong from {step.time_s:.2f} s on: {change_pct:+.1f} % ({step.ratio:.3f} times), and the "
+        f"delay changes by {1e3 * step.change_s:+.1f} ms for good: check the speed switch, the reels and the capstan"
+    )
+    return Finding("wrong_speed", text, None, step.time_s, change_pct, "%")
+
+
+def _half_way_s(trajectory: DelayTrajectory, *, moment_s: float, change_s: float) -> float:
+    """When a delay that changes about a moment has done half of it."""
+    near = np.abs(trajectory.time_s - moment_s) < ABOUT_S
+    delay_s = trajectory.delay_s[near]
+    before_s = float(np.median(delay_s[: max(1, len(delay_s) // 5)]))
+    return float(trajectory.time_s[near][np.argmin(np.abs(delay_s - before_s - 0.5 * change_s))])
+
+
+def _speed(
+    stimulus: FloatArray, output: FloatArray, *, sample_rate: int, trajectory: DelayTrajectory, limits: Limits
+) -> Iterator[Finding]:
     known = trajectory.valid
     if known.sum() < 10:
         return
@@ -295,6 +329,12 @@ def _speed(trajectory: DelayTrajectory, *, limits: Limits) -> Iterator[Finding]:
     if abs(slope) * PERCENT > limits.max_speed_error_pct:
         yield wrong_speed(-slope * PERCENT, limits=limits)
     elif change is not None:
+        half_way_s = _half_way_s(trajectory, moment_s=change[0], change_s=change[1])
+        seen = Slips((Slip(half_way_s, round(change[1] * sample_rate)),), trajectory)
+        step = find_speed_step(stimulus, output, sample_rate=sample_rate, slips=seen)
+        if step is not None:
+            yield _speed_step(step)
+            return
         text = (
             f"the tape's speed is wrong from {change[0]:.1f} s on: the delay changes by {1e3 * change[1]:+.1f} ms for "
             "good: check the speed switch, the reels and the capstan"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tapemeasure.cli import completion
 from tapemeasure.cli.common import (
     TRAJECTORY_ENDINGS,
     FiniteRange,
@@ -36,8 +37,10 @@ COMMANDS = "record, play, stop, fault SPEC, clear, status, quit"
 @click.command(epilog="Exit codes: 0 ended as asked, 1 the server ended or the deck failed, 2 usage.")
 @click.option("--name", default="Akai 4000D", show_default=True, metavar="NAME", help="As sound cards are listed by.")
 @click.option("--device", "device_name", default="tape", show_default=True, metavar="NAME",
+              shell_complete=completion.simulated_devices,
               help="The machine inside: a profile of the params file, or tape, identity.")  # fmt: skip
-@click.option("--preset", metavar="NAME", help="A preset of the tape machine, e.g. akai_4000d.")
+@click.option("--preset", metavar="NAME", shell_complete=completion.presets,
+              help="A preset of the tape machine, e.g. akai_4000d.")  # fmt: skip
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Seed of everything random.")
 @click.option("--heads", type=click.Choice(["2", "3"]), default="3", show_default=True,
@@ -98,6 +101,7 @@ def command(
     from tapemeasure.devices.deck.client import DeckClient
     from tapemeasure.devices.deck.faults import parse_fault
     from tapemeasure.devices.deck.transport import Deck
+    from tapemeasure.devices.real_time import undisturbed
 
     profile = _profile(context, device_name, preset, assignments, params_file)
     faults = [parse_fault(text) for text in fault_texts]
@@ -119,14 +123,14 @@ def command(
         )
         session = _Session(deck, client, profile, seed, three_heads=heads == "3")
         session.obey("record")
-        client.run(deck)
-        if free_wheel:
-            client.free_wheel(True)
-        click.echo(
-            f"ready: {name}, {client.sample_rate} Hz, blocks of {client.block_samples} samples; commands: {COMMANDS}",
-            err=as_json,
-        )
-        session.serve(run_s)
+        with undisturbed():
+            client.run(deck, free_wheel=free_wheel)
+            click.echo(
+                f"ready: {name}, {client.sample_rate} Hz, blocks of {client.block_samples} samples; commands: "
+                f"{COMMANDS}",
+                err=as_json,
+            )
+            session.serve(run_s)
     finally:
         client.close()
     facts = {"name": name, "profile": device_name, "seed": seed, **session.facts()}
@@ -247,6 +251,7 @@ class _Session:
             **deck_facts(self.deck),
             "block_samples": self.client.block_samples,
             "xruns": load.xruns,
+            "real_time": self.client.real_time,
             "busy_pct": 100.0 * load.busy_s / total_s if total_s else None,
             "longest_callback_pct": 100.0 * load.longest_s / block_s,
             "ended": self.client.reason or "as asked",
@@ -269,6 +274,6 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("deck", f"{facts['name']} ({facts['profile']}), {facts['sample_rate']} Hz"),
         ("tape moved", f"{facts['played_samples'] / facts['sample_rate']:.3f} s, {len(facts['sounds_s'])} sounds"),
         ("events", ", ".join(f"{event['kind']} at {event['start_s']:.3f} s" for event in facts["events"]) or "none"),
-        ("load", f"{busy}, {facts['xruns']} xruns"),
+        ("load", f"{busy}, {facts['xruns']} xruns{', real-time priority' if facts['real_time'] else ''}"),
         ("ended", facts["ended"]),
     ]

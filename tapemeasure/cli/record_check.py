@@ -1,7 +1,7 @@
 """The level check before a take, and the check of a take by the tracker behind it."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from tapemeasure.signals.timeline import Timeline, load_timeline
 from tapemeasure.trajectory import DelayTrajectory
 
 if TYPE_CHECKING:
+    from tapemeasure.delay.lost_samples import LostSamples
     from tapemeasure.delay.track import TrackResult
     from tapemeasure.devices.hardware import HardwareDevice
     from tapemeasure.devices.level_check import LevelCheck
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tapemeasure.devices.takes import TakePaths
 
 PIECE_S = 240.0
+AHEAD_S = 4.0
 NEAR_S = 0.03
 SPEED_CHANGE_S = 3.0
 
@@ -178,7 +180,8 @@ def _check_pieces(
         begin_s, end_s = piece * length_s / n_pieces, (piece + 1) * length_s / n_pieces
         first, stop = max(0, round((begin_s - before_s) * rate)), round(end_s * rate)
         found = check_signals(
-            _part(stimulus, first, stop),
+            # where many blocks got lost, the output is ahead of what was played
+            _part(stimulus, first, stop + round(AHEAD_S * rate)),
             output.read(first, stop),
             sample_rate=rate,
             trajectory=None if tracked is None else _cut_trajectory(tracked.trajectory, first / rate, stop / rate),
@@ -193,7 +196,8 @@ def _check_pieces(
             elif finding.time_s + first / rate >= begin_s:
                 findings.append(replace(finding, time_s=finding.time_s + first / rate))
     if tracked is not None:
-        findings += _lost_by_tracker(tracked, findings, rate)
+        has_tone = timeline is not None and timeline.pilot.kind == "tone"
+        findings += _lost_by_tracker(tracked, findings, rate, has_tone=has_tone)
     return findings
 
 
@@ -227,10 +231,11 @@ def _cut_timeline(timeline: Timeline, first: int, stop: int) -> Timeline:
     return Timeline(timeline.sample_rate, max(1, stop - first), segments, timeline.pilot)
 
 
-def _lost_by_tracker(tracked: "TrackResult", known: list[Finding], rate: int) -> list[Finding]:
-    """Lost samples that only the tracker saw: single ones."""
-    if any(finding.name == "lost_samples" for finding in known):
-        # behind lost blocks a pilot's next period may be taken for its own, and its delay creeps
+def _lost_by_tracker(tracked: "TrackResult", known: list[Finding], rate: int, *, has_tone: bool) -> list[Finding]:
+    """Lost samples that only the tracker saw: single ones, and those of a tone where nothing else plays."""
+    lost_s = [finding.time_s or 0.0 for finding in known if finding.name == "lost_samples"]
+    if lost_s and not has_tone:
+        # behind lost blocks the next pulse may be taken for its own, and the delay creeps
         return []
     times = [finding.time_s or 0.0 for finding in known if finding.name == "dropout"]
     gone_s = next((finding.time_s for finding in known if finding.name == "no_signal"), None)
@@ -246,11 +251,22 @@ def _lost_by_tracker(tracked: "TrackResult", known: list[Finding], rate: int) ->
             float(event.samples),
             "samples",
         )
-        for event in tracked.lost_samples
-        if not any(abs(event.time_s - time_s) < NEAR_S for time_s in times)
+        for event in _joined(tracked.lost_samples)
+        if not any(abs(event.time_s - time_s) < NEAR_S for time_s in (*times, *lost_s))
         and not any(abs(event.time_s - time_s) < SPEED_CHANGE_S for time_s in changed_s)
         and (gone_s is None or event.time_s < gone_s - 0.1)
     ]
+
+
+def _joined(events: "Sequence[LostSamples]") -> "list[LostSamples]":
+    """Events that lie within 30 ms as one: the first, with the sum of their samples."""
+    joined: list[LostSamples] = []
+    for event in events:
+        if joined and event.time_s - joined[-1].time_s < NEAR_S:
+            joined[-1] = replace(joined[-1], samples=joined[-1].samples + event.samples)
+        else:
+            joined.append(event)
+    return [event for event in joined if event.samples != 0]
 
 
 def _tracked_facts(tracked: "TrackResult") -> dict[str, Any]:

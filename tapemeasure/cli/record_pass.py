@@ -88,7 +88,10 @@ def capture_pass(
         result = {"dry_run": True, "pass": "capture", "take": paths.name, "recorded_samples": n_samples}
         print_result(result, as_json=as_json, rows=[*rows, ("", "dry run: nothing was recorded")])
         return
-    click.echo(f"recording: start the tape now, within {wait_s:g} s; Ctrl-C when it has ended", err=True)
+    click.echo(
+        f"recording: start the tape now, within {wait_s:g} s; the recording ends by itself behind the end marker",
+        err=True,
+    )
     note = {"notes": {**printed.get("notes", {}), **notes}, "recorded_at": now(), "provenance": provenance(
         inputs={"input": paths.marked(PRINTED).input})}  # fmt: skip
     with meter(paths.name) as watch:

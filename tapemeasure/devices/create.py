@@ -1,7 +1,7 @@
 """The device that a profile of params.yaml describes."""
 
 from tapemeasure.devices.base import Device
-from tapemeasure.params import ChowtapeProfile, DeviceProfile, HardwareProfile, TapeProfile
+from tapemeasure.params import ChowtapeProfile, DeviceProfile, HardwareProfile, NeuralProfile, TapeProfile
 
 
 def create_device(profile: DeviceProfile, *, seed: int | None = None, threads: int | None = None) -> Device:
@@ -20,6 +20,8 @@ def create_device(profile: DeviceProfile, *, seed: int | None = None, threads: i
     ------
     DeviceError, MissingDependencyError
         If the device cannot be had on this machine.
+    UsageError, TrainingError
+        If the trained model of a replica is missing or cannot be read.
     """
     if isinstance(profile, TapeProfile):
         from tapemeasure.devices.tape import TapeDevice
@@ -37,6 +39,10 @@ def create_device(profile: DeviceProfile, *, seed: int | None = None, threads: i
         from tapemeasure.devices.hardware import HardwareDevice
 
         return HardwareDevice(profile.settings)
+    if isinstance(profile, NeuralProfile):
+        from tapemeasure.devices.neural import neural_device
+
+        return neural_device(profile.settings)
     from tapemeasure.devices.identity import IdentityDevice
 
     return IdentityDevice()

@@ -15,9 +15,10 @@ import numpy as np
 from tapemeasure.arrays import FloatArray, Progress, no_progress
 from tapemeasure.devices.base import Capture
 from tapemeasure.devices.played import Played, ReadAhead, played_array
+from tapemeasure.devices.real_time import undisturbed
 from tapemeasure.devices.recording import Recording, recording_facts
 from tapemeasure.devices.sound_cards import Connection, SoundCard, find_connection, list_sound_cards, portaudio
-from tapemeasure.devices.stream import Player, Watch, no_watch, open_stream, plausible_latency_s, play
+from tapemeasure.devices.stream import Player, Until, Watch, no_watch, open_stream, plausible_latency_s, play
 from tapemeasure.devices.take_writer import Float32Array, TakeWriter
 from tapemeasure.errors import DeviceError, MismatchError, SignalError
 from tapemeasure.io import read_audio
@@ -124,6 +125,7 @@ class HardwareDevice:
         path: Path | None,
         progress: Progress = no_progress,
         watch: Watch = no_watch,
+        until: Until | None = None,
     ) -> Recording:
         """Play and record to a new file; both may last for hours.
 
@@ -139,6 +141,8 @@ class HardwareDevice:
             Takes the completed fraction.
         watch : callable
             Takes a `Status` twenty times a second.
+        until : callable, optional
+            Asked once a second; what it answers ends the recording and is its `stopped_early`.
 
         Returns
         -------
@@ -159,23 +163,26 @@ class HardwareDevice:
         total = played.n_samples + round(settings.tail_s * settings.sample_rate)
         n_channels = len(settings.input_channels)
         writer = meter = None
-        if path is not None:
-            writer = TakeWriter(path, sample_rate=settings.sample_rate, n_channels=n_channels, expected_samples=total)
-            meter = writer.meter
-        source = ReadAhead(played)
-        player = Player(source, settings, total=total, put=_drop if writer is None else writer.put)
         reason: str | None = None
         stream_sample_rate, latency_s = float("nan"), None
-        try:
-            stream = _open(player, settings, connection)
-            stream_sample_rate, latency_s = float(stream.samplerate), plausible_latency_s(stream.latency)
-            reason = play(stream, player, writer, progress, watch=watch)
-        finally:
-            source.close()
-            if writer is not None:
-                writer.close()
-            if path is not None and meter is not None and meter.n_samples == 0:
-                path.unlink(missing_ok=True)
+        with undisturbed():
+            if path is not None:
+                writer = TakeWriter(
+                    path, sample_rate=settings.sample_rate, n_channels=n_channels, expected_samples=total
+                )
+                meter = writer.meter
+            source = ReadAhead(played)
+            player = Player(source, settings, total=total, put=_drop if writer is None else writer.put)
+            try:
+                stream = _open(player, settings, connection)
+                stream_sample_rate, latency_s = float(stream.samplerate), plausible_latency_s(stream.latency)
+                reason = play(stream, player, writer, progress, watch=watch, until=until)
+            finally:
+                source.close()
+                if writer is not None:
+                    writer.close()
+                if path is not None and meter is not None and meter.n_samples == 0:
+                    path.unlink(missing_ok=True)
         if reason is None and writer is not None and writer.error is not None:
             reason = f"{writer.path.parent}: {writer.error.strerror or writer.error}; free some space"
         return Recording(
@@ -195,6 +202,7 @@ class HardwareDevice:
             block_samples=player.block_samples,
             callback_load_pct=100.0 * player.busy_s * settings.sample_rate / max(player.position, 1),
             longest_callback_ms=1e3 * player.longest_busy_s,
+            real_time=player.real_time,
         )
 
     def run(self, stimulus: FloatArray, *, sample_rate: int, progress: Progress = no_progress) -> Capture:

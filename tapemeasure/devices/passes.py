@@ -32,14 +32,17 @@ from tapemeasure.devices.takes import (
     write_played,
 )
 from tapemeasure.devices.two_pass import (
+    AFTER_S,
+    END_HEARD,
     MAX_SPEED_ERROR,
+    EndOfPrint,
     Frame,
     find_frame,
     framed,
     framed_length_samples,
     with_right_clock,
 )
-from tapemeasure.errors import DeviceError, MismatchError, NoMatchError, OutputError, UsageError
+from tapemeasure.errors import DeviceError, MismatchError, NoMatchError, OutputError, TapeMeasureError, UsageError
 from tapemeasure.io import read_json, sha256_of_file, write_json
 from tapemeasure.signals.timeline import Timeline
 
@@ -200,9 +203,23 @@ def capture_tape(
         sample_rate=device.settings.sample_rate,
     )
     without_tail = HardwareDevice(device.settings.model_copy(update={"tail_s": 0.0}))
-    recording = without_tail.record(silent, connection=connection, path=partial.raw, progress=progress, watch=watch)
-    # a tape that has ended is stopped by hand
-    if recording.stopped_early == INTERRUPTED and recording.length_samples > n_printed:
+    end = EndOfPrint(
+        n_samples=n_printed, sample_rate=device.settings.sample_rate, after_s=max(AFTER_S, device.settings.tail_s)
+    )
+
+    def until() -> str | None:
+        try:
+            source = open_audio(partial.raw)
+        except TapeMeasureError:
+            return None  # nothing has come in yet
+        return end.reason(_cut(source), length_samples=source.n_samples)
+
+    recording = without_tail.record(
+        silent, connection=connection, path=partial.raw, progress=progress, watch=watch, until=until
+    )
+    # a tape that has ended may be stopped by hand too
+    by_hand = recording.stopped_early == INTERRUPTED and recording.length_samples > n_printed
+    if by_hand or recording.stopped_early == END_HEARD:
         recording = replace(recording, stopped_early=None)
     if recording.stopped_early is not None:
         raise DeviceError(f"{recording.stopped_early}; what was recorded is kept in {partial.raw}")

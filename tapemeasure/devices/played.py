@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tapemeasure.arrays import FloatArray, as_channels
 from tapemeasure.audio_stream import open_audio
+from tapemeasure.devices.real_time import HELPER_PRIORITY, raise_priority
 from tapemeasure.errors import SignalError
 
 Float32Array = npt.NDArray[np.float32]
@@ -154,6 +155,7 @@ class ReadAhead:
         self._thread.start()
 
     def _run(self, signal: Played) -> None:
+        raise_priority(HELPER_PRIORITY)
         with contextlib.suppress(Exception):
             for block in signal.blocks():
                 if not self._hand_over(block.astype(np.float32)):

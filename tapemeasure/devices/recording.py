@@ -17,14 +17,14 @@ class Xrun:
     Parameters
     ----------
     position_samples : int
-        First sample of the block in which it was told.
+        First sample of the block that came late; where none did, of that in which it was told.
     position_s : float
         The same in seconds.
     flags : tuple of str
         PortAudio's names: input_overflow (samples lost), input_underflow (silence put in), output_underflow (a gap
         was played), output_overflow (samples not played).
     adc_time_s, dac_time_s : float
-        The stream's clock at that block.
+        The stream's clock at the block in which it was told.
     """
 
     position_samples: int
@@ -58,6 +58,8 @@ class Recording:
         Samples of the card's blocks.
     callback_load_pct, longest_callback_ms : float
         Time that the program took of every block, and the longest of them.
+    real_time : bool
+        Whether the system granted real-time priority.
     """
 
     path: Path | None
@@ -76,6 +78,7 @@ class Recording:
     block_samples: int = 0
     callback_load_pct: float = 0.0
     longest_callback_ms: float = 0.0
+    real_time: bool = False
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -127,4 +130,5 @@ def recording_facts(recording: Recording) -> dict[str, Any]:
         "block_samples": recording.block_samples,
         "callback_load_pct": recording.callback_load_pct,
         "longest_callback_ms": recording.longest_callback_ms,
+        "real_time": recording.real_time,
     }

@@ -150,6 +150,21 @@ def find_connection(cards: Sequence[SoundCard], *, match: str, host_api: str | N
     return connection
 
 
+def find_input(cards: Sequence[SoundCard], *, match: str, host_api: str | None = None) -> SoundCard:
+    """The card that records, for work that plays nothing; arguments and errors as in `find_connection`."""
+    usable = [card for card in cards if host_api is None or host_api.lower() in card.host_api.lower()]
+    if match == DEFAULT:
+        return _only([card for card in usable if card.is_default_input], match, "records", _input_channels)
+    named = _named(usable, match)
+    if not named:
+        raise DeviceError(f"no sound card matches {match!r}; there {_listing(cards)}")
+    return _only(named, match, "records", _input_channels)
+
+
+def _input_channels(card: SoundCard) -> int:
+    return card.input_channels
+
+
 def _named(cards: Sequence[SoundCard], match: str) -> list[SoundCard]:
     by_index = [card for card in cards if match.isdecimal() and card.index == int(match)]
     if by_index:

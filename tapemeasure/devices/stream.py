@@ -5,13 +5,17 @@ import contextlib
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tapemeasure.arrays import Progress
 from tapemeasure.devices.played import ReadAhead
+from tapemeasure.devices.real_time import CALLBACK_PRIORITY, raise_priority
 from tapemeasure.devices.recording import Xrun
 from tapemeasure.devices.sound_cards import Connection, portaudio
 from tapemeasure.devices.take_writer import Float32Array, TakeWriter
@@ -20,6 +24,10 @@ from tapemeasure.params import HardwareSettings
 STALL_S = 5.0
 CLOSE_S = 3.0
 WARM_UP_S = 0.5
+REMEMBERED_BLOCKS = 128
+"""Blocks whose time is kept; a driver tells that it stumbled some of them later."""
+
+LATE_BLOCKS = 0.5
 WATCH_S = 0.05
 DISK_WATCH_S = 1.0
 MAX_LATENCY_S = 60.0
@@ -51,6 +59,10 @@ class Status:
 Watch = Callable[[Status], None]
 
 
+Until = Callable[[], str | None]
+"""Asked once a second while a take is written; tells why the recording shall end now, or None."""
+
+
 def no_watch(status: Status) -> None:
     """Ignore the status: the default for library calls."""
 
@@ -70,12 +82,14 @@ class Player:
         self.busy_s = 0.0
         self.longest_busy_s = 0.0
         self.block_samples = 0
+        self.real_time = False
         self._warm_up_samples = round(WARM_UP_S * settings.sample_rate)
         self._source = source
         self._sample_rate = settings.sample_rate
         self._inputs = [channel - 1 for channel in settings.input_channels]
         self._outputs = [channel - 1 for channel in settings.output_channels]
         self._put = put
+        self._clock: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_BLOCKS)
         self._stop = portaudio().CallbackStop
 
     @property
@@ -87,12 +101,14 @@ class Player:
         """Serve one block, as PortAudio asks for it."""
         outdata.fill(0.0)
         if self._warm_up_samples > 0:
+            self.real_time = self.real_time or raise_priority(CALLBACK_PRIORITY)
             self._warm_up_samples -= frames
             return
         begin_s = time.perf_counter()
         count = min(frames, self.total - self.position)
         block = self._source.read(count)
         outdata[: len(block), self._outputs] = block
+        self._clock.append((self.position, float(times.inputBufferAdcTime)))
         if status:
             self._note(times, tuple(flag for flag in FLAGS if getattr(status, flag)))
         # picking columns by a list copies, as the buffer is PortAudio's
@@ -107,9 +123,24 @@ class Player:
 
     def _note(self, times: Any, flags: tuple[str, ...]) -> None:
         if flags:
-            position_s = self.position / self._sample_rate
+            position = self._stumbled()
             adc_time_s, dac_time_s = float(times.inputBufferAdcTime), float(times.outputBufferDacTime)
-            self.xruns.append(Xrun(self.position, position_s, flags, adc_time_s, dac_time_s))
+            self.xruns.append(Xrun(position, position / self._sample_rate, flags, adc_time_s, dac_time_s))
+
+    def _stumbled(self) -> int:
+        """Position of the block whose time of conversion lies furthest behind that of the one before it.
+
+        A driver tells of an xrun by a thread of its own, some blocks later; where no block was late, it is this one.
+        """
+        positions, times_s = np.array(self._clock).T
+        late_s = np.diff(times_s) - np.diff(positions) / self._sample_rate
+        block_s = np.diff(positions) / self._sample_rate
+        if self.xruns:
+            # what was told before is not told again
+            late_s[positions[1:] <= self.xruns[-1].position_samples] = 0.0
+        if not len(late_s) or late_s.max() < LATE_BLOCKS * block_s.max():
+            return self.position
+        return int(positions[1 + int(np.argmax(late_s))])
 
 
 def open_stream(player: Player, settings: HardwareSettings, connection: Connection) -> Any:
@@ -132,23 +163,36 @@ def plausible_latency_s(latency_s: tuple[float, float]) -> float | None:
 
 
 def play(
-    stream: Any, player: Player, writer: TakeWriter | None, progress: Progress, *, watch: Watch = no_watch
+    stream: Any,
+    player: Player,
+    writer: TakeWriter | None,
+    progress: Progress,
+    *,
+    watch: Watch = no_watch,
+    until: Until | None = None,
 ) -> str | None:
     """Run a stream to its end and close it; returns why it ended early, or None."""
     reason: str | None = None
     try:
         stream.start()
-        reason = _watch(stream, player, writer, progress, watch)
+        reason = _watch(stream, player, writer, progress, watch, until)
     except KeyboardInterrupt:
         reason = "interrupted"
     except portaudio().PortAudioError as error:
         reason = f"the sound card failed ({error})"
     finally:
-        _let_go(stream, finished=reason is None)
+        let_go(stream, finished=reason is None)
     return reason
 
 
-def _watch(stream: Any, player: Player, writer: TakeWriter | None, progress: Progress, watch: Watch) -> str | None:
+def _watch(
+    stream: Any,
+    player: Player,
+    writer: TakeWriter | None,
+    progress: Progress,
+    watch: Watch,
+    until: Until | None,
+) -> str | None:
     position, moved_s, looked_s = -1, time.monotonic(), 0.0
     while not player.finished:
         time.sleep(WATCH_S)
@@ -159,6 +203,8 @@ def _watch(stream: Any, player: Player, writer: TakeWriter | None, progress: Pro
             if now_s - looked_s > DISK_WATCH_S:
                 looked_s = now_s
                 if (reason := _disk_problem(writer.path.parent)) is not None:
+                    return reason
+                if until is not None and (reason := until()) is not None:
                     return reason
             watch(_status(player, writer))
         if player.position != position:
@@ -189,7 +235,7 @@ def _disk_problem(folder: Path) -> str | None:
     return None
 
 
-def _let_go(stream: Any, *, finished: bool) -> None:
+def let_go(stream: Any, *, finished: bool) -> None:
     """Close the stream without waiting for ever: PortAudio hangs there when the audio server is dead."""
 
     def close() -> None:

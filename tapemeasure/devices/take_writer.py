@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tapemeasure.arrays import BoolArray
+from tapemeasure.devices.real_time import HELPER_PRIORITY, raise_priority
 from tapemeasure.errors import OutputError
 from tapemeasure.io import WAV_LIMIT_BYTES
 from tapemeasure.units import db_from_amplitude
@@ -208,6 +209,7 @@ class TakeWriter:
             self.error = self.error or error
 
     def _run(self) -> None:
+        raise_priority(HELPER_PRIORITY)
         try:
             while (blocks := self._waiting()) is not None:
                 self._append(np.concatenate(blocks))

@@ -28,6 +28,10 @@ NEARLY = 0.65
 """Of the best match: between two samples a marker matches less well than on one."""
 HALF_TAPS = 32
 FINE = 16
+LISTEN_S = 4.0
+AFTER_S = 2.5
+
+END_HEARD = "the end marker was heard"
 BLOCK_SAMPLES = 65536
 
 Cut = Callable[[int, int], FloatArray]
@@ -123,8 +127,10 @@ def find_frame(cut: Cut, *, length_samples: int, n_samples: int, sample_rate: in
             "the marker at the start was not found in the recording: was the tape played from before the start of the "
             "print, at the right speed, and is the level right? Play it again with --pass capture"
         )
-    distance = n_samples + 2 * round(GAP_S * sample_rate) + round(MARKER_DURATION_S * sample_rate)
+    distance = _distance(n_samples, sample_rate)
     last = _last_marker(cut, first, distance=distance, length_samples=length_samples, sample_rate=sample_rate)
+    if last is None and (problem := _too_slow(first, sample_rate)) is not None:
+        raise NoMatchError(problem)
     if last is None:
         raise NoMatchError(
             f"the marker at the end was not found: the start lies at {first.position / sample_rate:.2f} s, the end was "
@@ -138,6 +144,65 @@ def find_frame(cut: Cut, *, length_samples: int, n_samples: int, sample_rate: in
         ratio = (last.position - first.position) / distance
     offset = round(MARKER_DURATION_S * sample_rate) + round(GAP_S * sample_rate)
     return Frame(first.position + ratio * offset, ratio, (first.match, last.match))
+
+
+def _distance(n_samples: int, sample_rate: int) -> int:
+    """Samples from the one marker to the other, as they were printed."""
+    return n_samples + 2 * round(GAP_S * sample_rate) + round(MARKER_DURATION_S * sample_rate)
+
+
+def _too_slow(first: _Hit, sample_rate: int) -> str | None:
+    """What to say of a tape so slow that the recording ends before it; None: it is not."""
+    if first.ratio <= 1.0 + MAX_SPEED_ERROR:
+        return None
+    return (
+        f"the tape is played at about half the speed it was printed with (ratio {1.0 / first.ratio:.3f}, "
+        f"{100.0 * (1.0 / first.ratio - 1.0):+.0f} %; first marker at {first.position / sample_rate:.2f} s): set the "
+        "speed switch as it was while printing, rewind, and play it again with --pass capture --force"
+    )
+
+
+class EndOfPrint:
+    """Listens to a recording that grows for the end of the print.
+
+    Parameters
+    ----------
+    n_samples : int
+        Of the printed signal, without its frame.
+    sample_rate : int
+        Hz.
+    after_s : float
+        What is recorded behind the end marker, for the tail of the take.
+    """
+
+    def __init__(self, *, n_samples: int, sample_rate: int, after_s: float = AFTER_S) -> None:
+        self._after = round(after_s * sample_rate)
+        self._distance = _distance(n_samples, sample_rate)
+        self._sample_rate = sample_rate
+        self._first: _Hit | None = None
+        self._searched = 0
+
+    def reason(self, cut: Cut, *, length_samples: int) -> str | None:
+        """Why the recording may end: the end marker was heard, or the tape is far too slow; None: it goes on."""
+        rate = self._sample_rate
+        if self._first is None:
+            step = round(LISTEN_S * rate)
+            if length_samples - self._searched < step:
+                return None
+            # the pieces overlap, so that no marker is cut in two
+            part = cut(self._searched, length_samples)
+            hit = _best_hit(part, _speeds(), sample_rate=rate)
+            if hit is not None:
+                self._first = _Hit(hit.position + self._searched, hit.match, hit.ratio, hit.channel)
+            self._searched = max(0, length_samples - round(3.0 * MARKER_DURATION_S * rate))
+            return None if self._first is None else _too_slow(self._first, rate)
+        last_samples = self._first.position + self._first.ratio * self._distance
+        if length_samples < last_samples - SPEED_STEP * self._distance:
+            return None
+        last = _last_marker(cut, self._first, distance=self._distance, length_samples=length_samples, sample_rate=rate)
+        if last is None or length_samples < last.position + self._after:
+            return None
+        return END_HEARD
 
 
 def _first_marker(cut: Cut, *, length_samples: int, sample_rate: int) -> _Hit | None:
@@ -155,7 +220,8 @@ def _speeds() -> list[float]:
     """Ratios that are tried, the likely ones first."""
     steps = round(MAX_SPEED_ERROR / SPEED_STEP)
     near = sorted((1.0 + SPEED_STEP * step for step in range(-steps, steps + 1)), key=lambda ratio: abs(ratio - 1.0))
-    return [*near, 0.5, 2.0]
+    others = (wrong * ratio for wrong in (2.0, 0.5) for ratio in near if abs(ratio - 1.0) <= MAX_SPEED_ERROR / 2.0)
+    return [*near, *others]
 
 
 def _last_marker(cut: Cut, first: _Hit, *, distance: int, length_samples: int, sample_rate: int) -> _Hit | None:

@@ -105,6 +105,37 @@ def test_lost_blocks_are_found_where_they_are(lost: int) -> None:
     assert {slip.samples for slip in slips} == {-lost}
 
 
+@pytest.mark.parametrize("lost", [256, 1024])
+def test_what_pulses_leave_open_by_whole_periods_the_programme_decides(lost: int) -> None:
+    """Several lost blocks a second, some where only pulses play, in a track that is off by a period behind them."""
+    stimulus, output = _take(20.0)
+    quiet = slice(round(6.0 * RATE), round(9.0 * RATE))
+    hiss = 1e-3 * np.random.default_rng(4).standard_normal(output.shape)
+    output[quiet.start + LATE : quiet.stop + LATE, 0] = hiss[quiet, 0]
+    stimulus[quiet, 0] = 0.0
+    moments = np.array([3.0, 3.31, 3.57, 7.55, 12.02, 12.3, 16.0])
+    for moment in moments:
+        at = round(moment * RATE)
+        output = np.concatenate([output[:at], output[at + lost :]])
+    # the tracker took the next pulse for the right one: it never is off by more than half a period
+    period = RATE // 100
+    passed = np.searchsorted(moments, np.arange(len(output) * 100 // RATE + 1) / 100.0, side="right")
+    taken = ((-lost + period // 2) % period - period // 2) * passed
+    trajectory = _trajectory((LATE + taken) / RATE, (len(taken) - 1) / 100.0)
+    slips = find_slips(stimulus, output, sample_rate=RATE, trajectory=trajectory)
+    np.testing.assert_allclose([slip.time_s for slip in slips.slips], moments, atol=0.010)
+    assert [slip.samples for slip in slips.slips] == [-lost] * len(moments)
+    right = (LATE - lost * np.searchsorted(moments, [1.0, 5.0, 19.0])) / RATE
+    np.testing.assert_allclose(slips.trajectory.at(np.array([1.0, 5.0, 19.0])), right, atol=3e-4)
+
+
+def test_a_dropout_is_no_slip() -> None:
+    stimulus, output = _take()
+    output[round(4.0 * RATE) : round(4.5 * RATE)] *= 1e-3
+    trajectory = _trajectory(LATE / RATE, len(output) / RATE)
+    assert find_slips(stimulus, output, sample_rate=RATE, trajectory=trajectory).slips == ()
+
+
 def test_wow_is_no_slip() -> None:
     stimulus, output = _take()
     time_s = np.arange(len(output) * 100 // RATE + 1) / 100.0

@@ -9,7 +9,7 @@ import pytest
 from tapemeasure.devices.passes import read_print
 from tapemeasure.devices.played import played_array
 from tapemeasure.devices.takes import TakePaths
-from tapemeasure.devices.two_pass import find_frame, framed, framed_length_samples, with_right_clock
+from tapemeasure.devices.two_pass import EndOfPrint, find_frame, framed, framed_length_samples, with_right_clock
 from tapemeasure.dsp.fractional import read_at
 from tapemeasure.errors import MismatchError, NoMatchError, UsageError
 from tapemeasure.io import sha256_of_file, write_audio, write_json
@@ -85,3 +85,30 @@ def test_a_sidecar_of_another_print_is_refused(tmp_path: Path) -> None:
     write_audio(printed.input, np.zeros((10, 1)), sample_rate=RATE)
     with pytest.raises(MismatchError, match="does not belong to"):
         read_print(paths)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.02, 0.5])
+def test_the_recording_of_a_print_ends_by_itself_behind_its_end(ratio: float) -> None:
+    signal, samples = _printed()
+    tape = np.concatenate([_tape(samples, ratio, noise=1e-4), np.zeros((20 * RATE, 2))])
+    end_s = BEFORE_S + ratio * (1.0 + 2 * 0.05 + 2 * 0.5 + 6.0)
+    listener = EndOfPrint(n_samples=len(signal), sample_rate=RATE, after_s=1.0)
+    for second in range(1, 40):
+        reason = listener.reason(lambda a, b: tape[a : min(b, second * RATE)], length_samples=second * RATE)  # noqa: B023
+        if reason is not None:
+            break
+    assert reason == "the end marker was heard"
+    # listened to every four seconds until the start is found, then every second
+    assert end_s + 1.0 <= second <= end_s + 5.1
+
+
+def test_half_the_speed_is_named_as_soon_as_the_start_is_heard() -> None:
+    signal, samples = _printed()
+    tape = _tape(samples, 2.02, noise=1e-4)
+    listener = EndOfPrint(n_samples=len(signal), sample_rate=RATE)
+    answers = [listener.reason(lambda a, b: tape[a:b], length_samples=second * RATE) for second in (2, 5)]
+    assert answers[0] is None
+    assert answers[1] is not None
+    assert "about half the speed it was printed with (ratio 0.49" in answers[1]
+    with pytest.raises(NoMatchError, match=r"half the speed .* -5[01] %"):
+        find_frame(lambda a, b: tape[a:b], length_samples=9 * RATE, n_samples=len(signal), sample_rate=RATE)

@@ -1,6 +1,5 @@
 """The virtual deck as a client of a JACK server, block by block in real time."""
 
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapemeasure.devices.deck.transport import Deck
+from tapemeasure.devices.real_time import CALLBACK_PRIORITY, raise_priority
 from tapemeasure.errors import DeviceError, MissingDependencyError
 
 
@@ -54,6 +54,8 @@ class DeckClient:
         self.load = Load()
         self.ended = threading.Event()
         self.reason: str | None = None
+        self._free_wheels = False
+        self.real_time = False
         self._deck: Deck | None = None
         self._sources = [self._client.inports.register(f"in_{n + 1}") for n in range(n_channels)]
         self._targets = [self._client.outports.register(f"out_{n + 1}") for n in range(n_channels)]
@@ -61,27 +63,23 @@ class DeckClient:
         self._client.set_xrun_callback(self._count_xrun)
         self._client.set_shutdown_callback(self._shut_down)
 
-    def run(self, deck: Deck) -> None:
-        """Let the server feed a deck from now on."""
-        self._deck = deck
-        # nothing that lives now is looked at again by the garbage collector, which would stop the audio
-        gc.collect()
-        gc.freeze()
+    def run(self, deck: Deck, *, free_wheel: bool = False) -> None:
+        """Let the server feed a deck from now on: in real time, or as fast as its clients can."""
+        self._deck, self._free_wheels = deck, free_wheel
         self._client.activate()
-
-    def free_wheel(self, on: bool) -> None:
-        """Let the server run as fast as its clients can, or in real time again."""
-        self._client.set_freewheel(on)
+        if free_wheel:
+            self._client.set_freewheel(True)
 
     def close(self) -> None:
         """Leave the server."""
         self._client.deactivate(ignore_errors=True)
         self._client.close(ignore_errors=True)
-        gc.unfreeze()
 
     def _process(self, n_samples: int) -> None:
         begin = time.perf_counter()
         deck = self._deck
+        if self.load.blocks == 0 and not self._free_wheels:
+            self.real_time = raise_priority(CALLBACK_PRIORITY)
         if deck is None or self.ended.is_set():
             self._silence()
             return
@@ -101,7 +99,10 @@ class DeckClient:
         self.load.busy_s += busy_s
         self.load.longest_s = max(self.load.longest_s, busy_s)
         if deck.stall_s > 0.0:
-            time.sleep(deck.stall_s)
+            if self._free_wheels:
+                deck.refuse("xrun: a server that free-wheels waits for its clients; run it in real time")
+            else:
+                time.sleep(deck.stall_s)
             deck.stall_s = 0.0
 
     def _silence(self) -> None:

@@ -216,7 +216,11 @@ class Deck:
                 length_samples=None if fault.length_s is None else fault.length_s * self.sample_rate,
             )
         except DeviceError as error:
-            self._note("refused", reason=str(error))
+            self.refuse(str(error))
+
+    def refuse(self, reason: str) -> None:
+        """Note a fault that cannot happen here."""
+        self._note("refused", reason=reason)
 
     def _play_ratio(self) -> float:
         percent = sum(running.fault.value for running in self._running if running.fault.kind == "speed")
