@@ -69,7 +69,12 @@ class Take:
         return read_pair(self.input, self.output)
 
     def read_aligned(self) -> tuple[FloatArray, FloatArray, int]:
-        """Programme channel of the input and of the aligned output, equally long, and their sample rate.
+        """Programme channel of the input and of the aligned output, equally long, and their sample rate."""
+        stimulus, aligned, sample_rate = self.read_aligned_tracks()
+        return stimulus[:, 0], aligned[:, 0], sample_rate
+
+    def read_aligned_tracks(self) -> tuple[FloatArray, FloatArray, int]:
+        """All channels of the input and of the aligned output, equally long, and their sample rate.
 
         Without a timeline both end where the output ended, because a late output lacks the input's last part; a
         stimulus of ours ends in silence for that.
@@ -78,7 +83,7 @@ class Take:
         aligned, _ = read_audio(DATA / "aligned" / self.device / f"{self.name}.wav")
         facts = read_json(DATA / "aligned" / self.device / f"{self.name}.json")
         stop = len(stimulus) if self.timeline is not None else int(facts["covered_samples"])
-        return stimulus[:stop, 0], aligned[:stop, 0], sample_rate
+        return stimulus[:stop], aligned[:stop], sample_rate
 
 
 def takes_of(device: str) -> list[Take]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from stages.common import DATA, Take, device_argument, device_folder, run_stage, takes_of
 from tapemeasure.analysis.take import measure_take
+from tapemeasure.analysis.transport import equalisation_of, transport_of
 from tapemeasure.io import read_json, write_json
 from tapemeasure.params import Params, load_params
 from tapemeasure.trajectory import load_trajectory
@@ -18,7 +19,9 @@ def main(device: str) -> None:
 
 
 def _measure(take: Take, folder: Path, params: Params) -> None:
-    stimulus, aligned, sample_rate = take.read_aligned()
+    stimulus, aligned, sample_rate = take.read_aligned_tracks()
+    _, captured, _ = take.read()
+    machine = params.device(take.device).machine
     measured = measure_take(
         stimulus,
         aligned,
@@ -30,6 +33,9 @@ def _measure(take: Take, folder: Path, params: Params) -> None:
         guard_s=params.hiss.guard_s,
         min_length_s=params.hiss.min_length_s,
         trajectory=load_trajectory(DATA / "delays" / take.device / f"{take.name}.npz"),
+        captured=captured,
+        transport=transport_of(machine),
+        equalisation=equalisation_of(machine),
     )
     delay = read_json(DATA / "delays" / take.device / f"{take.name}.json")
     write_json(folder / f"{take.name}.json", measured.as_dict(delay=delay))

@@ -46,8 +46,11 @@ class Azimuth:
     dynamic_us: float
     dynamic_sigma_us: float
     dynamic_peak_to_peak_us: float
+    dynamic_peak_to_peak_sigma_us: float
     static_urad: float | None
+    static_sigma_urad: float | None
     dynamic_urad: float | None
+    dynamic_sigma_urad: float | None
     duration_s: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -172,7 +175,11 @@ def _summary(
         dynamic_us=1e6 * rms,
         dynamic_sigma_us=1e6 * sigma,
         dynamic_peak_to_peak_us=1e6 * float(np.ptp(delays_s)),
+        # each end is the largest of many, and holds the errors of a frame
+        dynamic_peak_to_peak_sigma_us=1e6 * float(np.sqrt(2.0) * np.hypot(error, dynamic.sigma)),
         static_urad=None if urad is None else 1e6 * static.value * urad,
+        static_sigma_urad=None if urad is None else 1e6 * static.sigma * urad,
         dynamic_urad=None if urad is None else 1e6 * rms * urad,
+        dynamic_sigma_urad=None if urad is None else 1e6 * sigma * urad,
         duration_s=len(delays_s) / rate_hz,
     )

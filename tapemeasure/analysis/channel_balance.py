@@ -31,6 +31,7 @@ class ChannelBalance:
     at_1khz_db: float
     at_1khz_sigma_db: float
     largest_db: float
+    largest_sigma_db: float
     largest_hz: float
 
 
@@ -71,5 +72,6 @@ def channel_balance(first: Response, second: Response) -> ChannelBalance:
         at_1khz_db=second.gain_db - first.gain_db,
         at_1khz_sigma_db=float(sigma[nearest]),
         largest_db=float(difference[largest]),
+        largest_sigma_db=float(sigma[largest]),
         largest_hz=float(frequency[largest]),
     )

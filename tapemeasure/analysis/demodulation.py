@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapemeasure.arrays import ComplexArray, FloatArray
+from tapemeasure.dsp.demodulation import demodulate
 from tapemeasure.errors import SignalError
 from tapemeasure.trajectory import DelayTrajectory
 
@@ -18,7 +19,8 @@ LEAST_TONE = 0.5
 WRONG_PART = 0.1
 """A tone further beside its nominal frequency is refused."""
 
-STOPBAND_DB = 80.0
+TRANSITION = 0.8
+"""Of the filter, part of its band: flat up to 0.6 of it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class DemodulatedTone:
     bandwidth_hz: float
 
     def inner(self) -> ComplexArray:
-        """The amplitude without both ends, where the filter hears the zeros around the signal."""
+        """The amplitude without both ends, where the filter looks to one side."""
         edge = edge_points(self)
         return self.amplitude[edge : len(self.amplitude) - edge]
 
@@ -77,11 +79,8 @@ def demodulate_tone(
 
     Notes
     -----
-    Shifted to 0 Hz and low-passed by one FIR filter of linear phase (Kaiser, 80 dB) whose delay is removed. Flat
-    within 0.01 dB up to 0.6 of the bandwidth.
+    `tapemeasure.dsp.demodulation.demodulate`, flat within 0.01 dB up to 0.6 of the bandwidth.
     """
-    from scipy.signal import firwin, kaiserord, upfirdn
-
     room_hz = MAX_PART * min(frequency_hz, 0.5 * sample_rate - frequency_hz)
     if not room_hz > 0.0:
         raise SignalError(f"a tone of {frequency_hz:g} Hz does not fit below half of {sample_rate:g} Hz")
@@ -91,18 +90,15 @@ def demodulate_tone(
             f"a tone of {len(samples) / sample_rate:.4f} s is too short for a band of {half_hz:g} Hz; give at least "
             f"{20.0 / half_hz:.3g} s"
         )
-    n_taps, beta = kaiserord(STOPBAND_DB, 0.8 * half_hz / (0.5 * sample_rate))
-    half = n_taps // 2
-    lowpass = firwin(2 * half + 1, half_hz, window=("kaiser", beta), fs=sample_rate)
     step = max(1, int(sample_rate / (2.8 * half_hz)))
-    turn = 2j * np.pi * frequency_hz / sample_rate
-    # zeros before the signal make the filter's delay a whole number of points
-    before = -half % step
-    padded = np.concatenate([np.zeros(before), samples, np.zeros(half)])
-    taps = 2.0 * lowpass * np.exp(turn * np.arange(-half, half + 1))
-    base = np.asarray(upfirdn(taps, padded, down=step), dtype=np.complex128)[(half + before) // step :]
-    base = base[: (len(samples) - 1) // step + 1]
-    amplitude = base * np.exp(-1j * np.mod(turn.imag * step * np.arange(len(base)), 2.0 * np.pi))
+    amplitude = demodulate(
+        samples,
+        frequency_hz=frequency_hz,
+        sample_rate=sample_rate,
+        bandwidth_hz=half_hz,
+        step=step,
+        transition=TRANSITION,
+    )
     return DemodulatedTone(frequency_hz, sample_rate / step, amplitude, half_hz)
 
 

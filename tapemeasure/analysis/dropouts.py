@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 
 from tapemeasure.analysis.demodulation import demodulate_tone, edge_points, tone_frequency_hz
-from tapemeasure.arrays import FloatArray, runs_of
+from tapemeasure.arrays import FloatArray
+from tapemeasure.dsp.dropouts import Dropout, find_dropouts, usual_level
 from tapemeasure.errors import ParameterError
 
 THRESHOLD_DB = 6.0
-USUAL_S = 0.5
-"""A dropout is measured against the median level of this time around it."""
-
 HOLD_S = 2e-3
 """Two dips that are closer than this are one dropout."""
 
@@ -25,8 +23,8 @@ class ToneDropout:
     ----------
     start_s : float
         Where the level falls below the threshold, time of the output.
-    length_s : float
-        Time below the threshold.
+    length_s, length_sigma_s : float
+        Time below the threshold, and its standard uncertainty, from the distance of the points.
     depth_db : float
         Lowest level against the usual one, positive.
     depth_sigma_db : float
@@ -35,6 +33,7 @@ class ToneDropout:
 
     start_s: float
     length_s: float
+    length_sigma_s: float
     depth_db: float
     depth_sigma_db: float
 
@@ -49,8 +48,8 @@ class ToneDropouts:
         In the order of time.
     per_minute, per_minute_sigma : float
         Rate, and the uncertainty of a count of rare events.
-    longest_s, deepest_db : float
-        Of all events; 0 where there is none.
+    longest_s, longest_sigma_s, deepest_db, deepest_sigma_db : float
+        Of all events, with standard uncertainties; 0 where there is none.
     threshold_db : float
         Fall of the level from which it counts.
     duration_s : float
@@ -61,7 +60,9 @@ class ToneDropouts:
     per_minute: float
     per_minute_sigma: float
     longest_s: float
+    longest_sigma_s: float
     deepest_db: float
+    deepest_sigma_db: float
     threshold_db: float
     duration_s: float
 
@@ -96,46 +97,48 @@ def measure_dropouts(
 
     Notes
     -----
-    The tone's amplitude against its median over half a second. A dropout shorter than the band resolves reads less deep
-    than it is. The uncertainty of the rate is that of a Poisson count, with one event more.
+    The tone's amplitude against what is usual around it, as the trackers find the dropouts of a pilot. A dropout
+    shorter than the band resolves reads less deep than it is. The uncertainty of the rate is that of a Poisson count,
+    with one event more.
     """
-    from scipy.ndimage import median_filter
-
     if not threshold_db > 0.0:
         raise ParameterError(f"threshold_db is {threshold_db:g} dB; give more than 0 dB")
     mean_hz = tone_frequency_hz(samples, sample_rate=sample_rate, nominal_hz=frequency_hz)
     tone = demodulate_tone(samples, sample_rate=sample_rate, frequency_hz=mean_hz)
     level = np.abs(tone.inner())
-    usual = median_filter(level, size=max(3, round(USUAL_S * tone.rate_hz)), mode="nearest")
+    usual = usual_level(level, rate_hz=tone.rate_hz)
     relative = level / np.maximum(usual, 1e-300)
     noise = 1.4826 * float(np.median(np.abs(relative - np.median(relative))))
-    low = relative < 10.0 ** (-threshold_db / 20.0)
-    hold = max(1, round(HOLD_S * tone.rate_hz))
-    for first, stop in runs_of(~low):
-        if first > 0 and stop < len(low) and stop - first <= hold:
-            low[first:stop] = True
-    start_s = edge_points(tone) / tone.rate_hz
-    events = tuple(
-        _event(relative, first, stop, start_s=start_s, rate_hz=tone.rate_hz, noise=noise)
-        for first, stop in runs_of(low)
+    found = find_dropouts(
+        level,
+        usual,
+        np.ones(len(level), dtype=np.bool_),
+        time_s=(edge_points(tone) + np.arange(len(level))) / tone.rate_hz,
+        threshold_db=threshold_db,
+        shortest_s=0.0,
+        hold_s=HOLD_S,
     )
+    events = tuple(_event(dropout, noise=noise, step_s=1.0 / tone.rate_hz) for dropout in found)
     minutes = len(level) / tone.rate_hz / 60.0
     return ToneDropouts(
         events=events,
         per_minute=len(events) / minutes,
         per_minute_sigma=float(np.sqrt(len(events) + 1)) / minutes,
         longest_s=max((event.length_s for event in events), default=0.0),
+        longest_sigma_s=max((event.length_sigma_s for event in events), default=0.0),
         deepest_db=max((event.depth_db for event in events), default=0.0),
+        deepest_sigma_db=max(((event.depth_db, event.depth_sigma_db) for event in events), default=(0.0, 0.0))[1],
         threshold_db=threshold_db,
         duration_s=60.0 * minutes,
     )
 
 
-def _event(relative: FloatArray, first: int, stop: int, *, start_s: float, rate_hz: float, noise: float) -> ToneDropout:
-    lowest = max(float(np.min(relative[first:stop])), 1e-6)
+def _event(dropout: Dropout, *, noise: float, step_s: float) -> ToneDropout:
+    lowest = 10.0 ** (dropout.depth_db / 20.0)
     return ToneDropout(
-        start_s=start_s + first / rate_hz,
-        length_s=(stop - first) / rate_hz,
-        depth_db=-20.0 * float(np.log10(lowest)),
+        start_s=dropout.start_s,
+        length_s=dropout.length_s,
+        length_sigma_s=step_s / float(np.sqrt(6.0)),
+        depth_db=-dropout.depth_db,
         depth_sigma_db=20.0 / float(np.log(10.0)) * min(noise / lowest, 1.0),
     )

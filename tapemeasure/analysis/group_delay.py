@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapemeasure.analysis.response import REFERENCE_HZ, Response
+from tapemeasure.analysis.timing_error import SweepTiming
 from tapemeasure.arrays import FloatArray
 from tapemeasure.errors import ParameterError, SignalError
 
@@ -31,7 +32,7 @@ class GroupDelay:
     octaves: float
 
 
-def group_delay(response: Response, *, octaves: float = 1.0 / 6.0) -> GroupDelay:
+def group_delay(response: Response, *, octaves: float = 1.0 / 6.0, timing: SweepTiming | None = None) -> GroupDelay:
     """Group delay relative to that at 1 kHz, microseconds.
 
     Parameters
@@ -40,6 +41,8 @@ def group_delay(response: Response, *, octaves: float = 1.0 / 6.0) -> GroupDelay
         With points that lie close enough for its phase to be whole (from a sweep, or from programme).
     octaves : float
         Width over which the slope of the phase is taken, above 0 and at most 2.
+    timing : SweepTiming, optional
+        Error of the delay that was undone before the sweep was read: it bends the phase.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def group_delay(response: Response, *, octaves: float = 1.0 / 6.0) -> GroupDelay
         if centre_hz / half < frequency[0] * (1.0 - 1e-9) or centre_hz * half > frequency[-1] * (1.0 + 1e-9):
             continue
         delay[index], sigma[index] = _slope(
-            2.0 * np.pi * frequency[near], np.radians(response.phase_deg[near]), response.sigma_db[near]
+            2.0 * np.pi * frequency[near], np.radians(response.phase_deg[near]), response.sigma_db[near], timing
         )
     known = np.isfinite(delay)
     if not known.any() or not frequency[known][0] <= REFERENCE_HZ <= frequency[known][-1]:
@@ -77,10 +80,14 @@ def group_delay(response: Response, *, octaves: float = 1.0 / 6.0) -> GroupDelay
             "from a sweep, or widen the octaves"
         )
     at_reference = float(np.interp(np.log(REFERENCE_HZ), np.log(frequency[known]), delay[known]))
-    return GroupDelay(frequency, 1e6 * (delay - at_reference), 1e6 * sigma, octaves)
+    # both ends of the difference are uncertain
+    reference_sigma = float(np.interp(np.log(REFERENCE_HZ), np.log(frequency[known]), sigma[known]))
+    return GroupDelay(frequency, 1e6 * (delay - at_reference), 1e6 * np.hypot(sigma, reference_sigma), octaves)
 
 
-def _slope(angular: FloatArray, phase: FloatArray, sigma_db: FloatArray) -> tuple[float, float]:
+def _slope(
+    angular: FloatArray, phase: FloatArray, sigma_db: FloatArray, timing: SweepTiming | None
+) -> tuple[float, float]:
     """Group delay and its uncertainty, seconds."""
     known = np.isfinite(phase)
     if np.count_nonzero(known) < MIN_POINTS or not known.all():
@@ -88,4 +95,6 @@ def _slope(angular: FloatArray, phase: FloatArray, sigma_db: FloatArray) -> tupl
     centred = angular - np.mean(angular)
     sigma_rad = np.log(10.0) / 20.0 * sigma_db
     norm = float(np.sum(centred**2))
-    return float(-np.sum(centred * phase) / norm), float(np.sqrt(np.sum((centred * sigma_rad) ** 2)) / norm)
+    sigma = float(np.sqrt(np.sum((centred * sigma_rad) ** 2)) / norm)
+    moved = 0.0 if timing is None else timing.delay_sigma_s(angular, centred / norm)
+    return float(-np.sum(centred * phase) / norm), float(np.hypot(sigma, moved))

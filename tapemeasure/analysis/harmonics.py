@@ -34,6 +34,8 @@ class HarmonicResponse:
         Harmonic relative to the output's fundamental; NaN where it does not stand 6 dB above the noise.
     floor_db : ndarray, shape (n_points,)
         What noise alone would read.
+    sigma_db : ndarray, shape (n_points,)
+        Standard uncertainty of the magnitude, from that noise; NaN where there is no magnitude.
     """
 
     name: str
@@ -42,6 +44,7 @@ class HarmonicResponse:
     frequency_hz: FloatArray
     magnitude_db: FloatArray
     floor_db: FloatArray
+    sigma_db: FloatArray
 
 
 def harmonic_responses(
@@ -89,8 +92,8 @@ def harmonic_responses(
 
 def _one_order(
     impulses: SweepImpulses, fundamental_power: FloatArray, *, order: int, octaves: float
-) -> tuple[FloatArray, FloatArray, FloatArray] | None:
-    """Frequencies, magnitude and floor of an order; None where the sweep leaves no band for it."""
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray] | None:
+    """Frequencies, magnitude, floor and uncertainty of an order; None where the sweep leaves no band for it."""
     centre_s = -impulses.sweep.harmonic_lead_s(order)
     below_s = impulses.sweep.harmonic_lead_s(order) - impulses.sweep.harmonic_lead_s(order - 1)
     above_s = impulses.sweep.harmonic_lead_s(order + 1) - impulses.sweep.harmonic_lead_s(order)
@@ -103,7 +106,7 @@ def _one_order(
     grid = octave_grid(low_hz=low_hz, high_hz=high_hz, per_octave=POINTS_PER_OCTAVE)
     reference = smooth_octaves(fundamental_power, bin_hz=impulses.bin_hz, at_hz=grid, octaves=octaves)
     noise_power = smooth_octaves(np.abs(noise) ** 2, bin_hz=impulses.bin_hz, at_hz=grid * order, octaves=1.0 / 3.0)
-    level, floor = np.empty(len(grid)), np.empty(len(grid))
+    level, floor, readings = np.empty(len(grid)), np.empty(len(grid)), np.ones(len(grid))
     for first in range(0, len(grid), POINTS_PER_OCTAVE):
         octave = slice(first, first + POINTS_PER_OCTAVE)
         # no longer than the distance of two points asks for: a longer cut holds no more than noise
@@ -115,8 +118,20 @@ def _one_order(
             np.abs(harmonic) ** 2, bin_hz=bin_hz, at_hz=grid[octave] * order, octaves=octaves
         )
         floor[octave] = noise_power[octave] * energy / noise_energy
+        # as many readings as the cut's length tells apart within the smoothing
+        width_hz = octaves * np.log(2.0) * grid[octave] * order
+        readings[octave] = np.maximum(1.0, width_hz * energy / impulses.sample_rate)
     with np.errstate(divide="ignore", invalid="ignore"):
         magnitude_db = 10.0 * np.log10(level / reference)
         floor_db = 10.0 * np.log10(floor / reference)
     told = np.isfinite(magnitude_db) & (magnitude_db > floor_db + HIDDEN_DB)
-    return grid, np.where(told, magnitude_db, np.nan), np.where(np.isfinite(floor_db), floor_db, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # the noise turns about the harmonic: half of its power moves the magnitude
+        sigma_db = 20.0 / np.log(10.0) * np.sqrt(floor / (2.0 * level * readings))
+    known = np.isfinite(floor_db)
+    return (
+        grid,
+        np.where(told, magnitude_db, np.nan),
+        np.where(known, floor_db, np.nan),
+        np.where(told, sigma_db, np.nan),
+    )

@@ -38,7 +38,7 @@ class Intermodulation:
         ``modulation`` (60 + 7000 Hz, 250 + 8000 Hz) or ``difference`` (19 + 20 kHz).
     lower_hz, upper_hz : float
         The two tones.
-    level_dbfs, output_dbfs : float
+    level_dbfs, output_dbfs, output_sigma_db : float
         Peak level of the pair (sum of the two amplitudes) in the stimulus and in the output.
     second_order_pct, third_order_pct : float or None
         Products of each order against the reference, noise subtracted; None where hidden in noise, or where a
@@ -56,6 +56,7 @@ class Intermodulation:
     upper_hz: float
     level_dbfs: float
     output_dbfs: float
+    output_sigma_db: float
     second_order_pct: float | None
     second_sigma_pct: float
     third_order_pct: float | None
@@ -127,9 +128,13 @@ def intermodulation(
         raise SignalError(f"pair: {upper_hz:g} Hz stands less than 12 dB above the noise of the output; play it louder")
     of_order = {order: _order(products, order, lines=lines, reference=reference) for order in (2, 3)}
     total_pct, total_sigma_pct = _total(of_order)
+    output_sigma_db = (
+        20.0 / float(np.log(10.0)) * float(np.hypot(*noise[:2])) / (np.sqrt(2.0) * float(np.sum(heard[:2])))
+    )
     return Intermodulation(
         method, lower_hz, upper_hz, db_from_amplitude(float(np.sum(played))),
-        db_from_amplitude(float(heard[0] + heard[1])), *of_order[2], *of_order[3], total_pct, total_sigma_pct, products,
+        db_from_amplitude(float(heard[0] + heard[1])), output_sigma_db, *of_order[2], *of_order[3], total_pct,
+        total_sigma_pct, products,
     )  # fmt: skip
 
 

@@ -104,7 +104,7 @@ def hysteresis_loop(
     peak = float(np.max(np.abs(heard)))
     remanence = 0.5 * (_at(heard, 0.25) - _at(heard, 0.75)) / peak
     coercive = 0.5 * (_zero_input(turn, heard, rising=True) - _zero_input(turn, heard, rising=False))
-    phase_sigma = np.log(10.0) / 20.0 * float(np.interp(frequency_hz, response.frequency_hz, response.sigma_db))
+    phase_sigma = _phase_sigma(response, frequency_hz=frequency_hz)
     # of two points that lie half a period apart; and what lies beyond the last harmonic is less than it
     noise_sigma = float(np.hypot(sigma / np.sqrt(2.0), abs(phasors[-1]))) / peak
     steepness = max(abs(float(np.gradient(heard, turn[1])[POINTS // 4])) / peak, 1e-3)
@@ -118,8 +118,15 @@ def hysteresis_loop(
         remanence=float(remanence),
         remanence_sigma=float(np.hypot(noise_sigma, phase_sigma)),
         coercive_level=float(coercive),
-        coercive_sigma=float(np.hypot(noise_sigma / steepness, phase_sigma)),
+        coercive_sigma=float(np.hypot(noise_sigma / steepness, abs(played) * phase_sigma)),
     )
+
+
+def _phase_sigma(response: Response, *, frequency_hz: float) -> float:
+    """Uncertainty of the response's phase at a frequency, radians."""
+    if response.phase_sigma_deg is None:
+        return float(np.log(10.0) / 20.0 * np.interp(frequency_hz, response.frequency_hz, response.sigma_db))
+    return float(np.radians(np.interp(frequency_hz, response.frequency_hz, response.phase_sigma_deg)))
 
 
 def _linear(response: Response, *, frequency_hz: float, sample_rate: int) -> tuple[FloatArray, ComplexArray]:

@@ -26,8 +26,8 @@ class MaximumOutput:
         Of the tone.
     input_dbfs, output_dbfs : float
         Peak levels of stimulus and output there.
-    sigma_db : float
-        Standard uncertainty of `output_dbfs`.
+    input_sigma_db, sigma_db : float
+        Standard uncertainties of both.
     saturated : bool
         Of ``sol``: whether the output no longer rises at the loudest step; else the true figure is higher.
     """
@@ -36,6 +36,7 @@ class MaximumOutput:
     frequency_hz: float
     input_dbfs: float
     output_dbfs: float
+    input_sigma_db: float
     sigma_db: float
     saturated: bool
 
@@ -104,6 +105,7 @@ def maximum_output_level(
         frequency_hz=curve.frequency_hz,
         input_dbfs=found,
         output_dbfs=float(np.interp(found, fine_dbfs, fine_output)),
+        input_sigma_db=float(abs(third_sigma / slope)),
         sigma_db=float(np.hypot(third_sigma / slope * output_slope, output_sigma)),
         saturated=False,
     )
@@ -125,7 +127,8 @@ def saturation_output_level(curve: DistortionVsLevel) -> MaximumOutput:
     Notes
     -----
     Vertex of the parabola through the loudest output and its two neighbours where the output falls again behind it (for
-    steps of 6 dB within 0.1 dB of a smooth curve), else the loudest output itself.
+    steps of 6 dB within 0.1 dB of a smooth curve), else the loudest output itself. The uncertainty counts how far the
+    top of a spline through all steps lies away.
     """
     where = f"SOL at {curve.frequency_hz:g} Hz"
     if curve.frequency_hz < SOL_MIN_HZ:
@@ -137,16 +140,22 @@ def saturation_output_level(curve: DistortionVsLevel) -> MaximumOutput:
     top = int(np.argmax(output))
     at_dbfs, peak_dbfs = float(level[top]), float(output[top])
     inside = 0 < top < len(output) - 1
+    apart_dbfs = apart_db = 0.0
     if inside:
         bend, slope, height = np.polyfit(level[top - 1 : top + 2] - level[top], output[top - 1 : top + 2], 2)
         shift = -slope / (2.0 * bend)
         at_dbfs, peak_dbfs = float(level[top] + shift), float(height + 0.5 * slope * shift)
+        # another curve through the same steps has its top elsewhere
+        fine_dbfs, smooth, _ = between_steps(level, output)
+        apart_dbfs = abs(float(fine_dbfs[np.argmax(smooth)]) - at_dbfs)
+        apart_db = abs(float(np.max(smooth)) - peak_dbfs)
     end_slope = (output[-1] - output[-2]) / (level[-1] - level[-2])
     return MaximumOutput(
         kind="sol",
         frequency_hz=curve.frequency_hz,
         input_dbfs=at_dbfs,
         output_dbfs=peak_dbfs,
-        sigma_db=float(curve.gain_sigma_db[known[top]]),
+        input_sigma_db=apart_dbfs,
+        sigma_db=float(np.hypot(curve.gain_sigma_db[known[top]], apart_db)),
         saturated=bool(inside or end_slope < _SATURATED_SLOPE),
     )

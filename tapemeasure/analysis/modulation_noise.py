@@ -15,6 +15,9 @@ LOW_HZ = 1.0
 FLAT_PART = 0.6
 """The demodulator is flat up to this part of its bandwidth."""
 
+FLAT_DB = 0.01
+"""How flat it is there: no figure is surer than that."""
+
 BLOCK_S = 0.25
 MIN_LENGTH_S = 0.2
 
@@ -107,7 +110,7 @@ def measure_modulation_noise(
     return ModulationNoise(
         frequency_hz=mean_hz,
         level_db=float("nan") if hidden else db_from_amplitude(float(np.sqrt(power))),
-        sigma_db=float("nan") if hidden else 10.0 / float(np.log(10.0)) * sigma / power,
+        sigma_db=float("nan") if hidden else float(np.hypot(FLAT_DB, 10.0 / np.log(10.0) * sigma / power)),
         low_hz=LOW_HZ,
         high_hz=FLAT_PART * tone.bandwidth_hz,
         additive_db=None if additive is None else db_from_amplitude(additive),

@@ -67,6 +67,8 @@ class Noise:
     hum_50hz_sigma_db: float | None
     hum_60hz_sigma_db: float | None
     third_octave_sigma_db: FloatArray
+    dc_sigma_db: float | None
+    density_sigma_db: float
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class SignalToNoise:
     """
 
     reference_dbfs: float
+    reference_sigma_db: float
     unweighted_db: float
     unweighted_sigma_db: float
     a_db: float
@@ -90,7 +93,7 @@ class SignalToNoise:
     itu468_quasi_peak_sigma_db: float
 
 
-def signal_to_noise(noise: Noise, *, reference_dbfs: float) -> SignalToNoise:
+def signal_to_noise(noise: Noise, *, reference_dbfs: float, reference_sigma_db: float = 0.0) -> SignalToNoise:
     """Signal-to-noise ratios of a noise against a reference level, dB.
 
     Parameters
@@ -100,6 +103,8 @@ def signal_to_noise(noise: Noise, *, reference_dbfs: float) -> SignalToNoise:
     reference_dbfs : float
         RMS level of the reference: a full-scale sine is -3.01 dBFS. The level at 3 % third harmonic, or that of the
         reference fluxivity.
+    reference_sigma_db : float
+        Its standard uncertainty, which every ratio holds too.
 
     References
     ----------
@@ -108,12 +113,13 @@ def signal_to_noise(noise: Noise, *, reference_dbfs: float) -> SignalToNoise:
     quasi_peak, sigma = noise.level_468_quasi_peak_dbfs, noise.level_468_quasi_peak_sigma_db
     return SignalToNoise(
         reference_dbfs=reference_dbfs,
+        reference_sigma_db=reference_sigma_db,
         unweighted_db=reference_dbfs - noise.level_dbfs,
-        unweighted_sigma_db=noise.level_sigma_db,
+        unweighted_sigma_db=float(np.hypot(noise.level_sigma_db, reference_sigma_db)),
         a_db=reference_dbfs - noise.level_a_dbfs,
-        a_sigma_db=noise.level_a_sigma_db,
+        a_sigma_db=float(np.hypot(noise.level_a_sigma_db, reference_sigma_db)),
         itu468_quasi_peak_db=np.nan if quasi_peak is None else reference_dbfs - quasi_peak,
-        itu468_quasi_peak_sigma_db=np.nan if sigma is None else sigma,
+        itu468_quasi_peak_sigma_db=np.nan if sigma is None else float(np.hypot(sigma, reference_sigma_db)),
     )
 
 
@@ -185,8 +191,20 @@ def measure_noise(stretches: Sequence[FloatArray], *, sample_rate: int) -> Noise
         level_468_quasi_peak_sigma_db=None if quasi_peak is None else _sigma_db(quasi_peak),
         hum_50hz_sigma_db=_sum_sigma_db(lines[50.0]),
         hum_60hz_sigma_db=_sum_sigma_db(lines[60.0]),
+        dc_sigma_db=_dc_sigma_db(stretches, dc, sample_rate=sample_rate),
+        # the median over windows that overlap by half
+        density_sigma_db=4.34 * 1.4 * 1.1 / float(np.sqrt(median.n_windows)),
         third_octave_sigma_db=4.34 / np.sqrt(np.maximum(1.0, 0.2316 * third_hz * len(samples) / sample_rate)),
     )
+
+
+def _dc_sigma_db(stretches: Sequence[FloatArray], dc: float, *, sample_rate: int) -> float | None:
+    """Uncertainty of the mean value's level, from the means of blocks of 0.25 s; None for less than two."""
+    n = round(BLOCK_S * sample_rate)
+    means = [float(np.mean(part[first : first + n])) for part in stretches for first in range(0, len(part) - n + 1, n)]
+    if len(means) < 2 or dc == 0.0:
+        return None
+    return float(20.0 / np.log(10.0) * mean_of_blocks(np.array(means)).sigma / abs(dc))
 
 
 def _pooled_rms(stretches: Sequence[FloatArray], *, sample_rate: int) -> Figure:

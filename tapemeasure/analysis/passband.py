@@ -41,13 +41,14 @@ class HeadBump:
 
     Parameters
     ----------
-    frequency_hz : float
-        Of its top.
+    frequency_hz, frequency_sigma_hz : float
+        Of its top, and the standard uncertainty.
     height_db, sigma_db : float
         Above the median of 315 Hz to 1 kHz, and the standard uncertainty.
     """
 
     frequency_hz: float
+    frequency_sigma_hz: float
     height_db: float
     sigma_db: float
 
@@ -147,4 +148,8 @@ def head_bump(response: Response) -> HeadBump | None:
     sigma_db = float(np.linalg.norm([top_sigma_db, scatter, rounded_db]))
     if height_db < max(BUMP_MIN_DB, BUMP_SIGMAS * sigma_db):
         return None
-    return HeadBump(float(frequency[low[top]] * 2.0**shift), height_db, sigma_db)
+    found_hz = float(frequency[low[top]] * 2.0**shift)
+    # noise tilts the parabola, which moves its top
+    tilt = top_sigma_db * float(np.sqrt(2.0)) / float(position[2] - position[0])
+    octaves = tilt / (2.0 * abs(float(bend))) if bend < 0.0 else 0.5 * float(position[2] - position[0])
+    return HeadBump(found_hz, found_hz * float(np.log(2.0)) * octaves, height_db, sigma_db)

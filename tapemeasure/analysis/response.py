@@ -37,6 +37,10 @@ class Response:
         Gain at 1 kHz.
     low_3db_hz, high_3db_hz : float or None
         Where the gain first falls 3 dB below that at 1 kHz; None where it does not.
+    gain_sigma_db, low_3db_sigma_hz, high_3db_sigma_hz : float or None
+        Their standard uncertainties.
+    phase_sigma_deg : ndarray, shape (n_points,), or None
+        Standard uncertainty of the phase.
     """
 
     source: Literal["sweep", "multitone", "programme"]
@@ -49,6 +53,10 @@ class Response:
     gain_db: float | None
     low_3db_hz: float | None
     high_3db_hz: float | None
+    gain_sigma_db: float | None = None
+    low_3db_sigma_hz: float | None = None
+    high_3db_sigma_hz: float | None = None
+    phase_sigma_deg: FloatArray | None = None
 
 
 def sweep_response(
@@ -98,7 +106,9 @@ def sweep_response(
 
     power = smooth(np.abs(spectrum) ** 2) / smooth(np.abs(wire) ** 2)
     # independent readings within the smoothing: the cut counts with its energy, as its ends are tapered
-    noise_power = smooth(np.abs(noise) ** 2, 1.0 / 3.0) * energy / noise_energy
+    # over a third of an octave; a hum line stands higher in the response's own width
+    noise_power = np.maximum(smooth(np.abs(noise) ** 2, 1.0 / 3.0), smooth(np.abs(noise) ** 2))
+    noise_power *= energy / noise_energy
     averaged = np.maximum(1.0, smoothing_octaves * np.log(2.0) * grid * energy / impulses.sample_rate)
     with np.errstate(divide="ignore", invalid="ignore"):
         magnitude_db = 10.0 * np.log10(power)
@@ -211,14 +221,19 @@ def make_response(
     magnitude_db: FloatArray,
     phase_deg: FloatArray,
     sigma_db: FloatArray,
+    phase_sigma_deg: FloatArray | None = None,
 ) -> Response:
     """Response of measured points, with what follows from them: gain at 1 kHz, the 3 dB points, whole turns removed."""
     gain_db = _at_reference(frequency_hz, magnitude_db)
+    low_hz, low_sigma_hz = _edge_hz(frequency_hz, magnitude_db, sigma_db, gain_db=gain_db, rising=False)
+    high_hz, high_sigma_hz = _edge_hz(frequency_hz, magnitude_db, sigma_db, gain_db=gain_db, rising=True)
     return Response(
         source=source, name=name, level_dbfs=level_dbfs, frequency_hz=frequency_hz, magnitude_db=magnitude_db,
         phase_deg=_wound_back(frequency_hz, phase_deg), sigma_db=sigma_db, gain_db=gain_db,
-        low_3db_hz=_edge_hz(frequency_hz, magnitude_db, gain_db=gain_db, rising=False),
-        high_3db_hz=_edge_hz(frequency_hz, magnitude_db, gain_db=gain_db, rising=True),
+        low_3db_hz=low_hz, high_3db_hz=high_hz,
+        gain_sigma_db=None if gain_db is None else _at_reference(frequency_hz, sigma_db),
+        low_3db_sigma_hz=low_sigma_hz, high_3db_sigma_hz=high_sigma_hz,
+        phase_sigma_deg=np.degrees(sigma_db / _DB_PER_NEPER) if phase_sigma_deg is None else phase_sigma_deg,
     )  # fmt: skip
 
 
@@ -239,22 +254,25 @@ def _wound_back(frequency_hz: FloatArray, phase_deg: FloatArray) -> FloatArray:
 
 
 def _edge_hz(
-    frequency_hz: FloatArray, magnitude_db: FloatArray, *, gain_db: float | None, rising: bool
-) -> float | None:
-    """First frequency away from 1 kHz where the gain is 3 dB down; None if a gap or the end comes first."""
+    frequency_hz: FloatArray, magnitude_db: FloatArray, sigma_db: FloatArray, *, gain_db: float | None, rising: bool
+) -> tuple[float, float] | tuple[None, None]:
+    """First frequency away from 1 kHz where the gain is 3 dB down, and its uncertainty; None if a gap comes first."""
     if gain_db is None:
-        return None
+        return None, None
     start = int(np.searchsorted(frequency_hz, REFERENCE_HZ))
     path = range(start, len(frequency_hz)) if rising else range(start - 1, -1, -1)
     limit_db = gain_db - 3.0
     before: int | None = None
     for index in path:
         if not np.isfinite(magnitude_db[index]):
-            return None
+            return None, None
         if magnitude_db[index] <= limit_db:
             if before is None:
-                return float(frequency_hz[index])
-            share = (magnitude_db[before] - limit_db) / (magnitude_db[before] - magnitude_db[index])
-            return float(frequency_hz[before] * (frequency_hz[index] / frequency_hz[before]) ** share)
+                return float(frequency_hz[index]), float("nan")
+            fall_db = magnitude_db[before] - magnitude_db[index]
+            share = (magnitude_db[before] - limit_db) / fall_db
+            step = np.log(frequency_hz[index] / frequency_hz[before])
+            edge_hz = float(frequency_hz[before] * np.exp(share * step))
+            return edge_hz, float(edge_hz * abs(step) / fall_db * max(sigma_db[before], sigma_db[index]))
         before = index
-    return None
+    return None, None

@@ -56,8 +56,8 @@ class FlutterLine:
 
     Parameters
     ----------
-    frequency_hz : float
-        Hz.
+    frequency_hz, frequency_sigma_hz : float
+        Hz, and the standard uncertainty of a steady line.
     deviation_pct : float
         Speed deviation, per cent rms.
     sigma_pct : float
@@ -67,6 +67,7 @@ class FlutterLine:
     """
 
     frequency_hz: float
+    frequency_sigma_hz: float
     deviation_pct: float
     sigma_pct: float
     part: str | None
@@ -125,7 +126,11 @@ def speed_lines(
         frequency_hz = bin_hz * (peak + _offset(power, peak))
         rms_pct = 100.0 * math.sqrt(excess)
         sigma_pct = 100.0 * math.sqrt(floor)
-        found.append(FlutterLine(frequency_hz, rms_pct, sigma_pct, _name(frequency_hz, parts, speed_ips, bin_hz)))
+        # the bound for a sine in white noise, a Hann window being 1.5 bins wide
+        error_hz = 1.5 * bin_hz * math.sqrt(3.0 * floor / excess) / (2.0 * math.pi)
+        found.append(
+            FlutterLine(frequency_hz, error_hz, rms_pct, sigma_pct, _name(frequency_hz, parts, speed_ips, bin_hz))
+        )
     found.sort(key=lambda line: -line.deviation_pct)
     return tuple(line for line in found[:MAX_LINES] if line.deviation_pct > LEAST_LINE * found[0].deviation_pct)
 

@@ -106,5 +106,11 @@ def _frame_levels_dbfs(samples: FloatArray, *, sample_rate: int) -> FloatArray:
     starts = np.round(np.arange(max(0, int((len(samples) - length) / hop) + 1)) * hop).astype(np.int64)
     if len(samples) < length:
         return np.empty(0)
+    if hop == round(hop) and length == 2 * round(hop):
+        # two blocks a frame: sums of the blocks are enough
+        blocks = samples[: (len(starts) + 1) * round(hop)].reshape(len(starts) + 1, round(hop))
+        total, power = np.sum(blocks, axis=1), np.einsum("ij,ij->i", blocks, blocks)
+        mean = (total[1:] + total[:-1]) / length
+        return db(np.sqrt(np.maximum((power[1:] + power[:-1]) / length - mean**2, 0.0)))
     frames = np.lib.stride_tricks.sliding_window_view(samples, length)
     return db(np.array([np.std(frames[start]) for start in starts]))

@@ -9,6 +9,8 @@ from tapemeasure.signals.sweeps import SynchronisedSweep
 
 LOW_HZ, HIGH_HZ = 300.0, 6000.0
 FRAMES = 24
+LEAST_HEARD = 0.5
+"""Part of the sweep's samples that are not digital silence."""
 MAX_SCATTER = 0.05
 """Scatter of the logarithms of the frequencies about a straight line: more than this is no sweep."""
 MAX_SPEED_ERROR = 0.02
@@ -48,7 +50,9 @@ def require_sweep(output: FloatArray, *, sample_rate: int, sweep: SynchronisedSw
     """
     if output.size == 0 or not np.isfinite(output).all():
         raise SignalError(f"{name}: the output is empty or not finite; record it again")
-    if not np.any(output):
+    # what plays on behind the sweep is no sweep
+    heard = output[: round(sweep.duration_s * sample_rate)]
+    if np.count_nonzero(heard) < LEAST_HEARD * len(heard):
         raise SignalError(f"{name}: the output is silent there; check the cable, the level and the channel")
     time_s, heard_hz = _strongest_hz(output, sample_rate=sample_rate, sweep=sweep)
     if len(time_s) < FRAMES // 3:

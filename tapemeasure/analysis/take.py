@@ -24,6 +24,10 @@ reads 0), as in the timeline::
       gain_db          float or null: magnitude at 1 kHz
       low_3db_hz       float or null: lower frequency where the gain is 3 dB below that at 1 kHz (null: not reached)
       high_3db_hz      float or null: the upper one
+      gain_sigma_db    float or null, standard uncertainty of gain_db; so
+      low_3db_sigma_hz   float or null
+      high_3db_sigma_hz  float or null
+      phase_sigma_deg  [n], standard uncertainty of phase_deg
     harmonic_response  list of HarmonicResponse, orders 2..N of every sweep, by rising level, then order
       name             segment of the timeline
       level_dbfs       float, peak level of the stimulus
@@ -31,6 +35,7 @@ reads 0), as in the timeline::
       frequency_hz     [n], of the FUNDAMENTAL, 24 points an octave
       magnitude_db     [n], harmonic relative to the fundamental of the output; null where hidden in noise
       floor_db         [n], the noise floor of that reading, same reference
+      sigma_db         [n], standard uncertainty of magnitude_db
     thd_vs_level       list of DistortionVsLevel, one a frequency of the stepped sines, by rising frequency
       frequency_hz     float
       level_dbfs       [n], peak level of the stimulus, rising
@@ -65,6 +70,8 @@ reads 0), as in the timeline::
       hum_50hz_sigma_db              float or null
       hum_60hz_sigma_db              float or null
       third_octave_sigma_db          [m]
+      dc_sigma_db                    float or null
+      density_sigma_db               float, of every density_dbfs_per_hz
     wow_flutter        WowFlutter or null (no trajectory); this and the next are those of
                        `tapemeasure.analysis.take_details.TakeDetails`, every field with its unit, and with its standard
                        uncertainty beside it (``sigma``)
@@ -73,6 +80,8 @@ reads 0), as in the timeline::
     intermodulation, thd_noise, compression, hysteresis
                        lists of objects
     multitone_response Response or null, at the tones of the multitone
+    programme_response Response or null, from the programme alone
+    equalisation       object or null: how far the response lies from the curve of a standard, or from a flat one
     channel_balance    object or null: of two channels that played the same multitone
     passband, head_bump, group_delay
                        each an object or null
@@ -84,30 +93,28 @@ reads 0), as in the timeline::
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from tapemeasure.analysis.delay_statistics import delay_statistics
 from tapemeasure.analysis.distortion import DistortionVsLevel, ToneDistortion, distortion_vs_level, tone_distortion
-from tapemeasure.analysis.harmonics import HarmonicResponse, harmonic_responses
+from tapemeasure.analysis.harmonics import HarmonicResponse
 from tapemeasure.analysis.noise import Noise, measure_noise
-from tapemeasure.analysis.response import Response, programme_response, sweep_response
+from tapemeasure.analysis.response import Response, programme_response
 from tapemeasure.analysis.silence import Silence, find_silences, no_silence_text
-from tapemeasure.analysis.sweep import SweepImpulses, deconvolve_sweep
-from tapemeasure.analysis.sweep_check import require_sweep
-from tapemeasure.analysis.sweep_timing import steadied_sweep
-from tapemeasure.analysis.take_details import TakeDetails, Transport, measure_details
-from tapemeasure.analysis.take_view import FADED_S
+from tapemeasure.analysis.take_details import TakeDetails, measure_details
+from tapemeasure.analysis.take_sweeps import preferred, sweeps_of
+from tapemeasure.analysis.take_view import FADED_S, recorded_samples
+from tapemeasure.analysis.tape_equalisation import Equalisation
+from tapemeasure.analysis.timing_error import timing_of, with_loss
+from tapemeasure.analysis.transport import Transport
 from tapemeasure.arrays import FloatArray, as_channels
 from tapemeasure.errors import MismatchError, SignalError
-from tapemeasure.signals.sweeps import sweep_of_segment
 from tapemeasure.signals.timeline import Segment, SegmentKind, Timeline
 from tapemeasure.trajectory import DelayTrajectory
-from tapemeasure.units import db_from_amplitude
 
-PREFERRED_LEVEL_DBFS = -20.0
-SWEEP_TAIL_S = 0.5
 STEP_MARGIN_S = 0.05
 
 
@@ -148,7 +155,9 @@ def measure_take(
     guard_s: float = 0.15,
     min_length_s: float = 0.5,
     trajectory: DelayTrajectory | None = None,
+    captured: FloatArray | None = None,
     transport: Transport | None = None,
+    equalisation: Equalisation | None = None,
 ) -> TakeMeasurement:
     """Response, harmonics, distortion against level and noise of a take, as far as it allows them.
 
@@ -170,8 +179,12 @@ def measure_take(
         What counts as silence of the stimulus, as in `tapemeasure.analysis.silence.find_silences`.
     trajectory : DelayTrajectory, optional
         The delay that was undone; gives wow and flutter.
+    captured : ndarray, optional
+        The output as it came back, its delay not undone. A tone pilot in it tells flutter up to 1000 Hz.
     transport : Transport, optional
         What is known of the machine: how the take was made, tape speed, diameters.
+    equalisation : Equalisation, optional
+        Curve of a standard that the response is compared with; by default a flat one.
 
     Raises
     ------
@@ -179,6 +192,8 @@ def measure_take(
         If lengths or sample rates of stimulus, output and timeline differ.
     SignalError
         If the channel is missing, or the output is all zeros.
+    ParameterError
+        If the standard has no curve for the tape's speed, or that was not given.
 
     Notes
     -----
@@ -188,16 +203,19 @@ def measure_take(
     played, heard = _one_channel(stimulus, aligned_output, channel=channel)
     _check_timeline(timeline, sample_rate=sample_rate, length_samples=len(played))
     warnings: list[str] = []
-    ends_samples = int(np.flatnonzero(heard)[-1]) + 1
+    ends_samples = recorded_samples(heard)
+    timing = timing_of(trajectory)
     sweeps = _recorded(timeline, "sweep", ends_samples=ends_samples, warnings=warnings)
-    responses, orders = _sweeps(
-        played, heard, timeline, sweeps, harmonics=harmonics, smoothing_octaves=smoothing_octaves, warnings=warnings
-    )
-    response = _preferred(responses)
+    responses, orders, timings = sweeps_of(
+        played, heard, timeline, sweeps, harmonics=harmonics, smoothing_octaves=smoothing_octaves,
+        speed_deviation_pct=_speed_deviation_pct(trajectory), timing=timing, warnings=warnings,
+    )  # fmt: skip
+    response = preferred(responses)
     if response is None:
         response = _from_programme(
             played, heard, sample_rate=sample_rate, smoothing_octaves=smoothing_octaves, warnings=warnings
         )
+        response = None if response is None else with_loss(response, timing)
     steps = _recorded(timeline, "step", ends_samples=ends_samples, warnings=warnings)
     finding = {"silence_dbfs": silence_dbfs, "guard_s": guard_s, "min_length_s": min_length_s}
     silences = find_silences(played, sample_rate=sample_rate, timeline=timeline, **finding)
@@ -208,7 +226,12 @@ def measure_take(
         )
     if not silences:
         warnings.append(f"no noise level: {no_silence_text(played, sample_rate=sample_rate, **finding)}")
-    curves = _thd_vs_level(played, heard, steps, sample_rate=sample_rate, harmonics=harmonics, warnings=warnings)
+    curves = tuple(
+        replace(curve, gain_sigma_db=np.hypot(curve.gain_sigma_db, timing.loss_db(curve.frequency_hz)))
+        for curve in _thd_vs_level(
+            played, heard, steps, sample_rate=sample_rate, harmonics=harmonics, warnings=warnings
+        )
+    )
     noise = _noise(heard, heard_silences, sample_rate=sample_rate)
     details = measure_details(
         as_channels(stimulus),
@@ -220,8 +243,12 @@ def measure_take(
         response=response,
         curves=curves,
         noise=noise,
+        smoothing_octaves=smoothing_octaves,
         trajectory=trajectory,
+        sweep_timing=None if response is None else timings.get(response.name),
+        captured=None if captured is None else as_channels(captured),
         transport=transport,
+        equalisation=equalisation,
     )
     return TakeMeasurement(
         sample_rate=sample_rate,
@@ -248,6 +275,12 @@ def _one_channel(stimulus: FloatArray, output: FloatArray, *, channel: int) -> t
     if not np.any(heard[:, channel]):
         raise SignalError("the output is all zeros; check the cable, the level and the channel")
     return played[:, channel], heard[:, channel]
+
+
+def _speed_deviation_pct(trajectory: DelayTrajectory | None) -> float:
+    """Rms speed deviation of the take, per cent; 0 where it is not known."""
+    found = None if trajectory is None else delay_statistics(trajectory).speed_deviation_rms_pct
+    return 0.0 if found is None else found
 
 
 def _check_timeline(timeline: Timeline | None, *, sample_rate: int, length_samples: int) -> None:
@@ -278,65 +311,11 @@ def _recorded(timeline: Timeline | None, kind: SegmentKind, *, ends_samples: int
     return whole
 
 
-def _sweeps(
-    played: FloatArray,
-    heard: FloatArray,
-    timeline: Timeline | None,
-    sweeps: list[Segment],
-    *,
-    harmonics: int,
-    smoothing_octaves: float,
-    warnings: list[str],
-) -> tuple[list[Response], list[HarmonicResponse]]:
-    """Response and harmonics of every sweep, by rising level."""
-    responses: list[Response] = []
-    orders: list[HarmonicResponse] = []
-    if timeline is None:
-        return responses, orders
-    for segment in sweeps:
-        level_dbfs = db_from_amplitude(float(np.max(np.abs(segment.cut(played)))))
-        try:
-            impulses = _impulses(played, heard, segment, timeline)
-            response = sweep_response(
-                impulses, smoothing_octaves=smoothing_octaves, name=segment.name, level_dbfs=level_dbfs
-            )
-        except SignalError as error:
-            warnings.append(f"{segment.name}: {error}")
-            continue
-        responses.append(response)
-        orders += harmonic_responses(
-            impulses,
-            harmonics=harmonics,
-            smoothing_octaves=smoothing_octaves,
-            name=segment.name,
-            level_dbfs=level_dbfs,
-        )
-    responses.sort(key=lambda found: found.level_dbfs or 0.0)
-    orders.sort(key=lambda found: (found.level_dbfs, found.order))
-    return responses, orders
-
-
-def _preferred(responses: list[Response]) -> Response | None:
-    return min(responses, key=lambda found: abs((found.level_dbfs or 0.0) - PREFERRED_LEVEL_DBFS), default=None)
-
-
-def _impulses(played: FloatArray, heard: FloatArray, segment: Segment, timeline: Timeline) -> SweepImpulses:
-    """Deconvolved sweep with as much of the pause behind it as there is, at most half a second."""
-    later = [other.start_samples for other in timeline.segments if other.start_samples >= segment.stop_samples]
-    stop = min([segment.stop_samples + round(SWEEP_TAIL_S * timeline.sample_rate), len(played), *later])
-    cut = slice(segment.start_samples, stop)
-    sweep = sweep_of_segment(segment, sample_rate=timeline.sample_rate)
-    require_sweep(heard[cut], sample_rate=timeline.sample_rate, sweep=sweep)
-    steadied = steadied_sweep(heard[cut], sample_rate=timeline.sample_rate, sweep=sweep)
-    return deconvolve_sweep(played[cut], steadied.output, sample_rate=timeline.sample_rate, sweep=sweep)
-
-
 def _from_programme(
     played: FloatArray, heard: FloatArray, *, sample_rate: int, smoothing_octaves: float, warnings: list[str]
 ) -> Response | None:
     # an output that was recorded too short is zero where its alignment had nothing to read
-    recorded = np.flatnonzero(heard)
-    part = slice(int(recorded[0]), int(recorded[-1]) + 1)
+    part = slice(int(np.argmax(heard != 0.0)), recorded_samples(heard))
     try:
         return programme_response(
             played[part], heard[part], sample_rate=sample_rate, smoothing_octaves=smoothing_octaves

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+import numpy as np
+
 from tapemeasure.analysis.silence import Silence
 from tapemeasure.arrays import FloatArray
 from tapemeasure.errors import MismatchError, SignalError
@@ -13,8 +15,21 @@ STEP_MARGIN_S = 0.05
 FADED_S = 0.01
 """The last samples of a segment may be zero without being cut off."""
 
+SEARCHED_SAMPLES = 65536
+
 Found = TypeVar("Found")
 Given = ParamSpec("Given")
+
+
+def recorded_samples(samples: FloatArray) -> int:
+    """Samples up to the last one that is not zero: behind its recording an aligned output is all zeros."""
+    stop = len(samples)
+    while stop > 0:
+        found = np.flatnonzero(samples[max(0, stop - SEARCHED_SAMPLES) : stop])
+        if found.size:
+            return max(0, stop - SEARCHED_SAMPLES) + int(found[-1]) + 1
+        stop -= SEARCHED_SAMPLES
+    return 0
 
 
 @dataclass(frozen=True)

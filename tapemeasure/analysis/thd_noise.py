@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tapemeasure.analysis.spread import mean_of_blocks
 from tapemeasure.analysis.tone_check import require_played_tone
 from tapemeasure.arrays import FloatArray
 from tapemeasure.dsp.spectra import frames_of, hann, tone_amplitudes
@@ -24,7 +25,7 @@ class ThdNoise:
     ----------
     frequency_hz : float
         Of the sine.
-    level_dbfs, output_dbfs : float
+    level_dbfs, output_dbfs, output_sigma_db : float
         Its peak level in the stimulus and in the output.
     thd_n_pct, thd_n_sigma_pct : float
         Rms of everything but the sine, against the rms of the whole output, and its standard uncertainty.
@@ -35,6 +36,7 @@ class ThdNoise:
     frequency_hz: float
     level_dbfs: float
     output_dbfs: float
+    output_sigma_db: float
     thd_n_pct: float
     thd_n_sigma_pct: float
     low_hz: float
@@ -95,11 +97,16 @@ def thd_noise(stimulus: FloatArray, output: FloatArray, *, sample_rate: int, fre
     rest_rms = float(np.sqrt(np.mean(rest)))
     total_rms = float(np.hypot(rest_rms, tone / np.sqrt(2.0)))
     # half-overlapping Hann windows: 1.056 of them carry what one would
-    scatter = float(np.std(rest, ddof=1) * np.sqrt(1.056 / len(rest)) / (2.0 * max(float(np.mean(rest)), 1e-300)))
+    scatter = float(np.sqrt(1.056)) * mean_of_blocks(rest).sigma / (2.0 * max(float(np.mean(rest)), 1e-300))
     return ThdNoise(
         frequency_hz=frequency_hz,
         level_dbfs=db_from_amplitude(played),
         output_dbfs=db_from_amplitude(tone),
+        # a Hann window hears 1.5 bins, and the part in phase moves the amplitude
+        output_sigma_db=20.0
+        / float(np.log(10.0))
+        * float(np.sqrt(1.5 * 1.056 * np.mean(fill) / len(power)))
+        / max(tone, 1e-300),
         thd_n_pct=100.0 * rest_rms / total_rms,
         thd_n_sigma_pct=100.0 * rest_rms / total_rms * scatter,
         low_hz=LOWEST_HZ,

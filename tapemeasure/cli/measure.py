@@ -1,6 +1,6 @@
-"""``tapemeasure measure``: response, distortion, noise and delay of one take or of a folder of takes."""
+"""``tapemeasure measure``: response, distortion, noise and delay of one take, a folder of takes, or a recorded tone."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,57 +12,26 @@ from tapemeasure.cli.common import (
     check_output,
     force_option,
     json_option,
+    params_option,
+    params_or_defaults,
     print_result,
     warn,
 )
-from tapemeasure.cli.measure_table import take_rows
+from tapemeasure.cli.measure_options import SIDES, STANDARDS, MeasureOptions
+from tapemeasure.cli.measure_table import spread_rows, take_rows
+from tapemeasure.cli.measure_tone import tone_result, tone_rows
 from tapemeasure.cli.pair import pair_trajectory, require_channel
 from tapemeasure.delay.track import PILOTS
 from tapemeasure.errors import SignalError, TapeMeasureError, UsageError
 from tapemeasure.io import provenance, read_pair, write_json
 
 if TYPE_CHECKING:
-    from tapemeasure.analysis.rotating_parts import RotatingPart
-    from tapemeasure.analysis.take_details import Transport
+    from tapemeasure.params import MachineParams
     from tapemeasure.trajectory import DelayTrajectory
 
 
-@dataclass(frozen=True)
-class _Options:
-    timeline: str | None
-    trajectory: str | None
-    aligned: bool
-    pilot: str
-    channel: int
-    harmonics: int
-    smoothing_octaves: float
-    head_delay_ms: float | None
-    speed_ips: float | None
-    part: tuple[str, ...]
-
-    def transport(self) -> "Transport":
-        """What the user tells of the machine."""
-        from tapemeasure.analysis.take_details import Transport
-
-        if self.part and self.speed_ips is None:
-            raise UsageError("--part names lines by the tape's speed; give --speed too")
-        head_delay_s = None if self.head_delay_ms is None else 1e-3 * self.head_delay_ms
-        return Transport(head_delay_s, self.speed_ips, None, tuple(_part(text) for text in self.part))
-
-
-def _part(text: str) -> "RotatingPart":
-    """A rotating part from NAME=DIAMETER."""
-    from tapemeasure.analysis.rotating_parts import RotatingPart
-
-    name, _, diameter = text.partition("=")
-    try:
-        return RotatingPart(name, float(diameter))
-    except ValueError as error:
-        raise UsageError(f"--part {text}: give a name and a diameter in mm above 0, e.g. capstan=6.0") from error
-
-
 @click.command(epilog="Levels of tones and sweeps are peak dBFS; levels of noise are rms dBFS (full scale 1.0 rms).")
-@click.argument("files", nargs=-1, required=True, metavar="INPUT OUTPUT | FOLDER")
+@click.argument("files", nargs=-1, required=True, metavar="INPUT OUTPUT | FOLDER | TONE")
 @click.option("--timeline", metavar="FILE.json", help="Names the sweeps and steps in INPUT; `synthesize` wrote it.")
 @click.option(
     "--pilot",
@@ -101,16 +70,58 @@ def _part(text: str) -> "RotatingPart":
     metavar="NAME=MM",
     help="Diameter of a rotating part (capstan=6.0), which names the lines of the flutter; may be repeated.",
 )
+@click.option(
+    "--track-distance",
+    "track_distance_mm",
+    type=FiniteRange(0.01, 100.0),
+    metavar="MM",
+    help="Distance of the tracks' middles; with --speed the azimuth is told as an angle.",
+)
+@click.option(
+    "--machine",
+    metavar="NAME",
+    help="Takes heads, speed, parts and equalisation from params.yaml, devices.NAME.machine.",
+)
+@click.option(
+    "--equalisation",
+    type=click.Choice(STANDARDS),
+    metavar="CURVE",
+    help="Compare the response with a tape's flux curve: none (flat), iec, nab, iec_type_ii; needs --speed.",
+)
+@click.option(
+    "--side",
+    type=click.Choice(SIDES),
+    metavar="SIDE",
+    help="With --equalisation: OUTPUT is the recorded flux (record, the default) or a replay amplifier's (replay).",
+)
+@click.option("--tone", is_flag=True, help="Measure one recording of a test tape's tone, without an input.")
+@click.option(
+    "--nominal",
+    "nominal_hz",
+    type=FiniteRange(100.0, 20000.0),
+    default=3150.0,
+    show_default=True,
+    metavar="HZ",
+    help="With --tone: the frequency that was recorded (3000 on NAB and JIS test tapes).",
+)
+@click.option("--erased", metavar="FILE", help="With --tone: the same stretch of tape, played after it was erased.")
+@params_option
 @click.option("-o", "--output", "output_json", metavar="FILE.json", help="Write the JSON here too.")
 @click.option("--plot", metavar="FILE", help="Draw the responses (png, svg or pdf).")
 @click.option("--plot-flutter", metavar="FILE", help="Draw the spectrum of wow and flutter of one take.")
+@click.option("--plot-equalisation", metavar="FILE", help="Draw how far responses lie from the curve.")
+@click.option("--plot-spread", metavar="FILE", help="Draw how the figures of a folder's takes spread.")
 @json_option
 @force_option
 def command(
     files: tuple[str, ...],
+    machine: str | None,
+    params_file: str,
     output_json: str | None,
     plot: str | None,
     plot_flutter: str | None,
+    plot_equalisation: str | None,
+    plot_spread: str | None,
     as_json: bool,
     force: bool,
     **options: Any,
@@ -118,7 +129,8 @@ def command(
     """Measure response, distortion, noise, wow and flutter and delay of a take.
 
     INPUT is what was played, OUTPUT what came back. A FOLDER holds pairs <name>_input.wav and <name>_output.wav, in
-    it or one folder below, with their timelines <name>_input.json. The delay is tracked and undone first. With a
+    it or one folder below, with their timelines <name>_input.json; the spread of every figure over them is told too.
+    With --tone one recording of a test tape's tone is enough. The delay is tracked and undone first. With a
     timeline the sweeps give response and harmonics and the steps THD against level; without one the response comes
     from the programme, where its coherence allows.
 
@@ -128,32 +140,53 @@ def command(
       tapemeasure measure raw/akai --json
       tapemeasure measure in.wav out.wav --pilot none -o take.json --plot response.svg
       tapemeasure measure in.wav out.wav --head-delay 160 --speed 7.5 --part capstan=6.0
+      tapemeasure measure in.wav out.wav --equalisation iec --speed 7.5
+      tapemeasure measure --tone tape3150.wav --plot-flutter flutter.svg
+      tapemeasure measure --tone tape1k.wav --nominal 1000 --erased erased.wav
     """
-    chosen = _Options(**options)
-    chosen.transport()
+    chosen = MeasureOptions(**options, machine=_machine(machine, params_file))
+    chosen.check()
     check_output(output_json, endings=(".json",), force=force, inputs=[chosen.timeline])
-    for picture in (plot, plot_flutter):
+    for picture in (plot, plot_flutter, plot_equalisation, plot_spread):
         check_output(picture, endings=PICTURE_ENDINGS, force=force)
-    if plot_flutter is not None and (chosen.aligned or len(files) == 1):
-        raise UsageError("--plot-flutter draws one take whose delay is tracked; leave --aligned and folders out")
-    folder = _folder(files, chosen)
-    if folder is None:
-        takes, result = _one(files, chosen)
+    folder = None if chosen.tone else _folder(files, chosen)
+    _check_pictures(chosen, folder, flutter=plot_flutter, spread=plot_spread, responses=plot or plot_equalisation)
+    if chosen.tone:
+        result = tone_result(files, chosen)
+        takes, rows = [result], tone_rows(result)
     else:
-        takes, result = _many(folder, chosen)
+        takes, result = _one(files, chosen) if folder is None else _many(folder, chosen)
+        rows = [row for take in takes for row in take_rows(take)] + spread_rows(result.get("spread", []))
     if output_json is not None:
         write_json(output_json, result, force=force)
-    if plot is not None:
-        _draw(takes, Path(plot), force=force)
-    if plot_flutter is not None:
-        _draw_flutter(takes[0], Path(plot_flutter), force=force)
-    print_result(result, as_json=as_json, rows=[row for take in takes for row in take_rows(take)])
+    _draw(takes, result, plot, plot_flutter, plot_equalisation, plot_spread, force=force)
+    print_result(result, as_json=as_json, rows=rows)
     failed = [take["name"] for take in takes if "error" in take]
     if failed:
         raise SignalError(f"{len(failed)} of {len(takes)} takes could not be measured: {', '.join(failed)}")
 
 
-def _folder(files: tuple[str, ...], chosen: _Options) -> Path | None:
+def _machine(name: str | None, params_file: str) -> "MachineParams":
+    """What params.yaml tells of a machine; nothing without a name."""
+    from tapemeasure.params import MachineParams
+
+    if name is None:
+        return MachineParams()
+    return params_or_defaults(click.get_current_context(), params_file).device(name).machine
+
+
+def _check_pictures(
+    chosen: MeasureOptions, folder: Path | None, *, flutter: str | None, spread: str | None, responses: str | None
+) -> None:
+    if flutter is not None and (chosen.aligned or folder is not None):
+        raise UsageError("--plot-flutter draws one take whose delay is tracked; leave --aligned and folders out")
+    if spread is not None and folder is None:
+        raise UsageError("--plot-spread draws repeat takes; give a folder of them")
+    if responses is not None and chosen.tone:
+        raise UsageError("--plot draws responses, which one tone does not tell; --plot-flutter draws its flutter")
+
+
+def _folder(files: tuple[str, ...], chosen: MeasureOptions) -> Path | None:
     """The folder of takes that was asked for; None for a pair of files."""
     if len(files) == 2:
         return None
@@ -164,7 +197,7 @@ def _folder(files: tuple[str, ...], chosen: _Options) -> Path | None:
     return Path(files[0])
 
 
-def _one(files: tuple[str, ...], chosen: _Options) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _one(files: tuple[str, ...], chosen: MeasureOptions) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     input_file, output_file = Path(files[0]), Path(files[1])
     timeline = None if chosen.timeline is None else Path(chosen.timeline)
     take = _measure(input_file, output_file, timeline, chosen, name=output_file.stem.removesuffix("_output"))
@@ -173,7 +206,7 @@ def _one(files: tuple[str, ...], chosen: _Options) -> tuple[list[dict[str, Any]]
     return [take], {**take, "provenance": provenance(inputs=inputs)}
 
 
-def _many(folder: Path, chosen: _Options) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _many(folder: Path, chosen: MeasureOptions) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     from tapemeasure.devices.captures import list_takes
 
     found = list_takes(folder)
@@ -188,11 +221,21 @@ def _many(folder: Path, chosen: _Options) -> tuple[list[dict[str, Any]], dict[st
             warn(f"{files.name}: {error}")
             takes.append({"name": files.name, "error": str(error)})
     inputs = {path.relative_to(folder).as_posix(): path for files in found for path in (files.input, files.output)}
-    return takes, {"takes": takes, "provenance": provenance(inputs=inputs)}
+    spread = _spread(takes)
+    return takes, {"takes": takes, "spread": spread, "provenance": provenance(inputs=inputs)}
+
+
+def _spread(takes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Spread of every figure, as JSON; empty for fewer than two takes."""
+    from tapemeasure.analysis.repeat_takes import spread_of_takes
+
+    if sum("error" not in take for take in takes) < 2:
+        return []
+    return [figure.as_dict() for figure in spread_of_takes(takes)]
 
 
 def _measure(
-    input_file: Path, output_file: Path, timeline_file: Path | None, chosen: _Options, *, name: str
+    input_file: Path, output_file: Path, timeline_file: Path | None, chosen: MeasureOptions, *, name: str
 ) -> dict[str, Any]:
     """JSON of one take, without provenance."""
     from tapemeasure.analysis.take import measure_take
@@ -204,6 +247,7 @@ def _measure(
         require_channel(samples, chosen.channel, path=path)
     delay: dict[str, Any] | None = None
     trajectory: DelayTrajectory | None = None
+    captured = None
     if not chosen.aligned:
         from tapemeasure.analysis.delay_statistics import delay_statistics
         from tapemeasure.delay.apply import undo_delay
@@ -224,7 +268,7 @@ def _measure(
             "inverted_polarity": tracked.inverted_polarity,
             "warnings": list(tracked.warnings),
         }
-        trajectory = tracked.trajectory
+        trajectory, captured = tracked.trajectory, output
         output = undo_delay(output, tracked.trajectory, sample_rate=sample_rate, length_samples=len(stimulus))
     measured = measure_take(
         stimulus,
@@ -235,22 +279,47 @@ def _measure(
         harmonics=chosen.harmonics,
         smoothing_octaves=chosen.smoothing_octaves,
         trajectory=trajectory,
+        captured=captured,
         transport=chosen.transport(),
+        equalisation=chosen.wanted(),
     )
     for text in measured.warnings:
         warn(f"{name}: {text}")
     return {"name": name, "input": input_file, "output": output_file, **measured.as_dict(delay=delay)}
 
 
-def _draw_flutter(take: dict[str, Any], path: Path, *, force: bool) -> None:
-    from tapemeasure.plotting.flutter import plot_wow_flutter
+def _draw(
+    takes: list[dict[str, Any]],
+    result: dict[str, Any],
+    plot: str | None,
+    plot_flutter: str | None,
+    plot_equalisation: str | None,
+    plot_spread: str | None,
+    *,
+    force: bool,
+) -> None:
+    """Draw what was asked for."""
+    if plot is not None:
+        _draw_responses(takes, Path(plot), force=force)
+    if plot_flutter is not None:
+        from tapemeasure.plotting.flutter import plot_wow_flutter
 
-    if take["wow_flutter"] is None:
-        raise SignalError(f"{path}: no wow and flutter to draw; {'; '.join(take['not_measured'])}")
-    plot_wow_flutter(take["wow_flutter"], path, title="Wow and flutter", force=force)
+        if takes[0]["wow_flutter"] is None:
+            reasons = "; ".join(takes[0]["not_measured"])
+            raise SignalError(f"{plot_flutter}: no wow and flutter to draw; {reasons}")
+        plot_wow_flutter(takes[0]["wow_flutter"], Path(plot_flutter), title="Wow and flutter", force=force)
+    if plot_equalisation is not None:
+        from tapemeasure.plotting.deviation import plot_deviation
+
+        deviations = {take["name"]: take["equalisation"] for take in takes if take.get("equalisation") is not None}
+        plot_deviation(deviations, Path(plot_equalisation), title="Response against the curve", force=force)
+    if plot_spread is not None:
+        from tapemeasure.plotting.repeat_takes import plot_spread as draw_spread
+
+        draw_spread(result["spread"], Path(plot_spread), title="Spread over repeat takes", force=force)
 
 
-def _draw(takes: list[dict[str, Any]], path: Path, *, force: bool) -> None:
+def _draw_responses(takes: list[dict[str, Any]], path: Path, *, force: bool) -> None:
     from tapemeasure.plotting import Curve, plot_response
 
     curves = []

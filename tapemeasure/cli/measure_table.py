@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tapemeasure.cli.detail_rows import detail_rows, flutter_rows
+from tapemeasure.analysis.repeat_takes import stated_sigma
+from tapemeasure.cli.detail_rows import detail_rows, flutter_rows, known, with_sigma
 
 SHOWN_HZ = (50.0, 100.0, 300.0, 3000.0, 10000.0, 15000.0)
 NOT_MEASURED = "not measured"
@@ -17,7 +18,9 @@ _NOISE_ROWS = (
     ("noise, 468 quasi-peak", "level_468_quasi_peak_dbfs", "dBFS"),
     ("hum, 50 Hz comb", "hum_50hz_dbfs", "dBFS"),
     ("hum, 60 Hz comb", "hum_60hz_dbfs", "dBFS"),
+    ("DC", "dc_dbfs", "dBFS"),
 )
+SPREAD_SHOWN = 40
 
 
 def take_rows(take: dict[str, Any]) -> list[tuple[str, str]]:
@@ -42,9 +45,11 @@ def _delay_rows(delay: dict[str, Any] | None) -> list[tuple[str, str]]:
         return []
     if delay["mean_delay_s"] is None:
         return [("delay", NOT_MEASURED)]
-    return [
-        ("delay", f"{1e3 * delay['mean_delay_s']:.3f} ms by {delay['method']}, std {1e6 * delay['delay_std_s']:.1f} us")
-    ]
+    text = f"{1e3 * delay['mean_delay_s']:.3f} ms by {delay['method']}, std {1e6 * delay['delay_std_s']:.1f} us"
+    rows = [("delay", text)]
+    if delay.get("inverted_polarity") is not None:
+        rows.append(("polarity", "inverted" if delay["inverted_polarity"] else "kept"))
+    return rows
 
 
 def _response_rows(take: dict[str, Any]) -> list[tuple[str, str]]:
@@ -54,7 +59,7 @@ def _response_rows(take: dict[str, Any]) -> list[tuple[str, str]]:
     edges = ["not found" if response[key] is None else _hz(response[key]) for key in ("low_3db_hz", "high_3db_hz")]
     rows = [
         ("response from", str(response["name"])),
-        ("gain at 1 kHz", _value(response["gain_db"], "dB", digits=2)),
+        ("gain at 1 kHz", _figure(response, "gain_db", "dB")),
         ("-3 dB points", " and ".join(edges)),
     ]
     frequency, magnitude = response["frequency_hz"], response["magnitude_db"]
@@ -87,7 +92,29 @@ def _thd_rows(take: dict[str, Any]) -> list[tuple[str, str]]:
 def _noise_rows(noise: dict[str, Any] | None) -> list[tuple[str, str]]:
     if noise is None:
         return [("noise", NOT_MEASURED)]
-    return [(label, _value(noise[key], unit, digits=1)) for label, key, unit in _NOISE_ROWS]
+    rows = [(label, _figure(noise, key, unit)) for label, key, unit in _NOISE_ROWS]
+    return rows + [
+        (f"  line at {line['frequency_hz']:.4g} Hz", with_sigma(line["level_dbfs"], line["sigma_db"], "dBFS"))
+        for line in noise["hum_lines"]
+    ]
+
+
+def spread_rows(spread: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Rows on repeat takes: mean and standard deviation from take to take; the first 40, all are in the JSON."""
+    if not spread:
+        return []
+    rows = [("spread over takes", f"mean and standard deviation of {spread[0]['n_takes']} takes")]
+    for figure in spread[:SPREAD_SHOWN]:
+        label = f"  {figure['figure']}"
+        rows.append((label, f"{figure['mean']:.5g}, from take to take {figure['spread']:.2g}"))
+    if len(spread) > SPREAD_SHOWN:
+        rows.append(("  more", f"{len(spread) - SPREAD_SHOWN} further figures in the JSON"))
+    return rows
+
+
+def _figure(item: dict[str, Any], key: str, unit: str) -> str:
+    """A figure of an object with the uncertainty that the object states."""
+    return with_sigma(item[key], stated_sigma(item, key), unit) if known(item[key]) else NOT_MEASURED
 
 
 def _numbers(values: Sequence[float]) -> list[float]:

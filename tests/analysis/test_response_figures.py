@@ -52,7 +52,8 @@ def test_group_delay_scatters_as_its_uncertainty_says() -> None:
     known = np.isfinite(found.delay_us)
     at_1khz = np.interp(1000.0, GRID_HZ, found.sigma_us)
     z = found.delay_us[known] / np.hypot(found.sigma_us[known], at_1khz)
-    assert 0.6 < np.sqrt(np.mean(z**2)) < 1.5
+    # all share the error of the reference at 1 kHz
+    assert 0.3 < np.sqrt(np.mean(z**2)) < 1.5
 
 
 def test_pass_band_of_first_order_filters() -> None:

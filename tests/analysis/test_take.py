@@ -95,7 +95,7 @@ def test_the_json_has_the_documented_keys(take: tuple[np.ndarray, np.ndarray, Ti
         "sample_rate", "duration_s", "channel", "response", "sweep_response", "harmonic_response", "thd_vs_level",
         "noise", "wow_flutter", "modulation_noise", "dropouts", "crosstalk", "azimuth", "print_through",
         "maximum_output", "saturation_output", "signal_to_noise", "intermodulation", "thd_noise", "compression",
-        "hysteresis", "multitone_response", "channel_balance",
+        "hysteresis", "multitone_response", "programme_response", "equalisation", "channel_balance",
         "passband", "head_bump", "group_delay", "din45500", "not_measured", "silences", "warnings",
         "delay",
     ]  # fmt: skip

@@ -3,7 +3,7 @@ import pytest
 
 from tapemeasure.analysis.rotating_parts import RotatingPart
 from tapemeasure.analysis.take import measure_take
-from tapemeasure.analysis.take_details import Transport
+from tapemeasure.analysis.transport import Transport
 from tapemeasure.signals.timeline import Pilot, Segment, Timeline
 from tapemeasure.signals.tones import multitone_frequencies_hz, multitone_samples, tone_samples
 from tapemeasure.trajectory import DelayTrajectory
