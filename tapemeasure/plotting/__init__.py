@@ -8,6 +8,8 @@ from tapemeasure.plotting.curves import (
     plot_spectrum,
     plot_thd_against_level,
 )
+from tapemeasure.plotting.deviation import plot_deviation
+from tapemeasure.plotting.flutter import plot_wow_flutter
 from tapemeasure.plotting.machines import plot_speed_density, plot_third_octaves, speed_density
 from tapemeasure.plotting.models import plot_model_errors, plot_training
 from tapemeasure.plotting.nonlinearity import plot_compression, plot_intermodulation, plot_loops
@@ -16,6 +18,7 @@ from tapemeasure.plotting.trajectory import plot_trajectory, speed_spectrum
 __all__ = [
     "Curve",
     "plot_compression",
+    "plot_deviation",
     "plot_gain_against_level",
     "plot_harmonics",
     "plot_intermodulation",
@@ -28,6 +31,7 @@ __all__ = [
     "plot_third_octaves",
     "plot_training",
     "plot_trajectory",
+    "plot_wow_flutter",
     "speed_density",
     "speed_spectrum",
 ]

@@ -4,6 +4,7 @@ Colours are Okabe and Ito's set, which people with colour-blindness tell apart; 
 Equal results give equal bytes: SVG ids come from a fixed salt and no file carries a date.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -48,6 +49,8 @@ SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tapemeasure",
 }
+_COORDINATES = re.compile(rb'\b(?:d|x|y|transform)="[^"]*"')
+_LONG_NUMBER = re.compile(rb"(\.\d\d)\d+")
 _DATELESS: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None, "Creator": None},
     ".pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
@@ -91,7 +94,12 @@ def picture(
         # through memory: the writer of PDF hides a full disk behind an error of its own
         drawn = BytesIO()
         figure.savefig(drawn, format=suffix[1:], metadata=_DATELESS[suffix])
-        write_bytes(path, drawn.getvalue(), force=force)
+        write_bytes(path, _trimmed(drawn.getvalue()) if suffix == ".svg" else drawn.getvalue(), force=force)
+
+
+def _trimmed(svg: bytes) -> bytes:
+    """The drawing with coordinates to a hundredth of a point: a third smaller, and no different to the eye."""
+    return _COORDINATES.sub(lambda found: _LONG_NUMBER.sub(rb"\1", found[0]), svg)
 
 
 def line_style(index: int) -> dict[str, Any]:

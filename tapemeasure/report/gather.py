@@ -12,8 +12,8 @@ The folder holds, all of it optional::
     evaluation/<device>/*.wav               excerpts: input, target, model, residual
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ class DeviceResults:
 
 @dataclass(frozen=True)
 class Results:
-    """All devices, those with takes first, then by name; SHA-256 of the files read, by their path below the folder."""
+    """All devices, those with takes first, of these the real ones; SHA-256 of the files read, by their path."""
 
     devices: tuple[DeviceResults, ...]
     sha256: Mapping[str, str]
@@ -96,10 +96,55 @@ def gather(folder: Path) -> Results:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give the folder of the stages' results with --data")
     reader = _Reader(folder)
-    devices = sorted((reader.device(name) for name in _device_names(folder)), key=lambda d: (not d.takes, d.name))
+    devices = sorted(
+        (reader.device(name) for name in _device_names(folder)),
+        key=lambda d: (not d.takes, d.kind != "hardware", d.name),
+    )
     if not devices:
         raise UsageError(f"{folder}: no results of any device in {', '.join(FOLDERS)}; run `dvc repro` first")
     return Results(devices=tuple(devices), sha256=dict(sorted(reader.sha256.items())))
+
+
+def gather_all(folders: Sequence[Path]) -> Results:
+    """Read several folders into one structure, so that their machines stand side by side.
+
+    A device that more than one folder has is named after its folder too. Errors are those of `gather`.
+
+    Raises
+    ------
+    UsageError
+        If no folder, or one folder twice, was given.
+    """
+    if not folders or len({folder.resolve() for folder in folders}) < len(folders):
+        raise UsageError(f"{', '.join(map(str, folders)) or 'no folder'}: give every folder of results once")
+    if len(folders) == 1:
+        return gather(folders[0])
+    found = [(_folder_name(folder, folders), gather(folder)) for folder in folders]
+    names = [device.name for _, results in found for device in results.devices]
+    devices = [
+        replace(device, name=f"{device.name} ({name})" if names.count(device.name) > 1 else device.name)
+        for name, results in found
+        for device in results.devices
+    ]
+    sha256 = {f"{name}/{path}": digest for name, results in found for path, digest in results.sha256.items()}
+    return Results(
+        devices=tuple(sorted(devices, key=lambda device: (not device.takes, device.kind != "hardware"))), sha256=sha256
+    )
+
+
+def _rank(device: DeviceResults) -> tuple[bool, bool, str]:
+    """What an owner wants to see first: measured machines, and of these the real ones."""
+    return not device.takes, device.kind != "hardware", device.name
+
+
+def _folder_name(folder: Path, folders: Sequence[Path]) -> str:
+    """Shortest ending of a folder's path that tells it from the others: `data` alone names none of two checkouts."""
+    parts = folder.resolve().parts
+    for length in range(1, len(parts)):
+        ending = parts[-length:]
+        if sum(other.resolve().parts[-length:] == ending for other in folders) == 1:
+            return "/".join(ending)
+    return str(folder)
 
 
 def _device_names(folder: Path) -> list[str]:
@@ -147,14 +192,14 @@ class _Reader:
     def _take(self, device: str, name: str, listed: Values) -> TakeResults:
         delays, aligned = self.folder / "delays" / device, self.folder / "aligned" / device
         hiss = self.folder / "hiss" / device / name
-        sidecar = _existing(listed.get("sidecar"))
+        sidecar = self._existing(listed.get("sidecar"))
         return TakeResults(
             name=name,
             split=listed.get("split"),
-            input=_existing(listed.get("input")),
-            output=_existing(listed.get("output")),
-            aligned=_existing(aligned / f"{name}.wav"),
-            timeline=_existing(listed.get("timeline")),
+            input=self._existing(listed.get("input")),
+            output=self._existing(listed.get("output")),
+            aligned=self._existing(aligned / f"{name}.wav"),
+            timeline=self._existing(listed.get("timeline")),
             sidecar=None if sidecar is None else self._json(sidecar),
             trajectory=self._trajectory(delays / f"{name}.npz"),
             delay=self._json(delays / f"{name}.json"),
@@ -183,7 +228,8 @@ class _Reader:
         name = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
         self.sha256[name.as_posix()] = sha256_of_file(path)
 
-
-def _existing(path: Path | str | None) -> Path | None:
-    """Path of a file that is there, else None."""
-    return Path(path) if path is not None and Path(path).is_file() else None
+    def _existing(self, path: Path | str | None) -> Path | None:
+        """Path of a file that is there, as it is told or beside the folder of results; else None."""
+        if path is None:
+            return None
+        return next((place for place in (Path(path), self.folder.parent / path) if place.is_file()), None)

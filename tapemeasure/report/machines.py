@@ -14,14 +14,16 @@ import numpy as np
 from tapemeasure.arrays import FloatArray
 from tapemeasure.dsp.spectra import octave_grid
 from tapemeasure.plotting import Curve, speed_density
+from tapemeasure.report.figures import FIGURES, number
 from tapemeasure.report.gather import DeviceResults, TakeResults, Values
-from tapemeasure.report.metrics import FIGURES, number, typical
-from tapemeasure.report.words import NOT_MEASURED, figure_text, hertz_text
+from tapemeasure.report.metrics import typical
+from tapemeasure.report.words import NOT_MEASURED, figure_text, hertz_text, measured_text
 from tapemeasure.units import db_from_power
 
 TONES_HZ = (31.5, 63.0, 125.0, 250.0, 500.0, 2000.0, 4000.0, 8000.0, 12500.0, 16000.0)
 HUM_HZ = (50.0, 100.0, 150.0, 200.0)
 SHARED_FIGURES = (
+    "wow_flutter_weighted_2sigma_pct",
     "mean_delay_ms",
     "delay_std_us",
     "delay_peak_to_peak_us",
@@ -75,6 +77,17 @@ def compare(devices: Sequence[DeviceResults]) -> Comparison | None:
     )
 
 
+def device_curves(device: DeviceResults) -> dict[str, Curve]:
+    """Speed, response and hiss of a device, its takes put together, as in a comparison; none that is empty."""
+    found = {"speed": _speed(device), "response": _response(device), "hiss": _hiss(device)}
+    return {name: curve for name, curve in found.items() if np.isfinite(curve.y).any()}
+
+
+def compare_takes(device: DeviceResults) -> Comparison | None:
+    """Takes of one device, side by side like machines; None if fewer than two of them were measured."""
+    return compare([DeviceResults(name=take.name, kind=device.kind, takes=(take,)) for take in device.takes])
+
+
 def _is_measured(take: TakeResults) -> bool:
     return take.measurement is not None or take.trajectory is not None
 
@@ -87,7 +100,7 @@ def _figure_rows(devices: Sequence[DeviceResults]) -> list[tuple[str, tuple[str,
     rows = []
     for figure in FIGURES:
         if figure.key in SHARED_FIGURES:
-            cells = tuple(figure_text(typical(device, figure), digits=figure.digits) for device in devices)
+            cells = tuple(measured_text(typical(device, figure), digits=figure.digits) for device in devices)
             rows.append((f"{figure.label} / {figure.unit}", cells))
     return rows
 

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
+from tapemeasure.report.figures import number
 from tapemeasure.report.gather import DeviceResults, TakeResults, Values
-from tapemeasure.report.metrics import error_of, improvement_db, number
+from tapemeasure.report.metrics import best_network, error_of, improvement_db
 
 NOT_MEASURED = "not measured"
 MODEL_NAMES = {
@@ -15,6 +14,7 @@ MODEL_NAMES = {
     "fir": "best linear filter (FIR)",
     "gru": "neural network (GRU)",
 }
+MOST_PLACES = 6
 
 
 def figure_text(value: float | None, *, digits: int = 4, unit: str = "") -> str:
@@ -32,8 +32,34 @@ def figure_text(value: float | None, *, digits: int = 4, unit: str = "") -> str:
     if isinstance(value, int):
         text = str(value)
     else:
-        text = np.format_float_positional(value, precision=digits, unique=False, fractional=False, trim="k").rstrip(".")
+        rounded = float(f"{value:.{digits - 1}e}")
+        places = digits - 1 - (math.floor(math.log10(abs(rounded))) if rounded else 0)
+        text = f"{rounded:.{max(0, places)}f}"
     return f"{text} {unit}".strip().replace("-", "−", 1)
+
+
+def measured_text(value: float | None, sigma: float | None = None, *, digits: int = 3, unit: str = "") -> str:
+    """Number ± standard uncertainty to the place of the uncertainty's second digit, with its unit.
+
+    Without an uncertainty the number has `digits` significant digits; nothing is told beyond the sixth decimal.
+
+    Examples
+    --------
+    >>> measured_text(0.228767, 0.001707, unit="%")
+    '0.2288 ± 0.0017 %'
+    >>> measured_text(-66.4321, unit="dBFS"), measured_text(4.8e-10, unit="%")
+    ('−66.4 dBFS', 'below 0.000001 %')
+    """
+    if value is None or not math.isfinite(value):
+        return NOT_MEASURED
+    if 0.0 < abs(value) < 10.0**-MOST_PLACES and not (sigma and sigma >= 10.0**-MOST_PLACES):
+        return f"below 0.000001 {unit}".strip()
+    if sigma is None or not math.isfinite(sigma) or sigma < 10.0**-MOST_PLACES:
+        return figure_text(value, digits=digits, unit=unit)
+    places = min(MOST_PLACES, max(0, 1 - math.floor(math.log10(sigma))))
+    # adding zero takes the sign from what rounds to it
+    text = f"{round(value, places) + 0.0:.{places}f}".replace("-", "−", 1)
+    return f"{text} ± {sigma:.{places}f} {unit}".strip()
 
 
 def hertz_text(frequency_hz: float, *, digits: int = 3) -> str:
@@ -65,6 +91,35 @@ def delay_sentence(take: TakeResults) -> str:
     if speed_pct is not None:
         parts.append(f" The speed deviates by {figure_text(speed_pct, digits=3, unit='%')} rms.")
     return "".join(parts)
+
+
+def flutter_sentence(take: TakeResults) -> str:
+    """What the wow and flutter of a take says, and where it comes from."""
+    flutter = (take.measurement or {}).get("wow_flutter") or {}
+    weighted = measured_text(
+        number(flutter, "weighted_2sigma_pct"), number(flutter, "weighted_2sigma_sigma_pct"), unit="%"
+    )
+    parts = [f"Weighted, two-sigma: {weighted}."]
+    lines = [line for line in flutter.get("lines") or [] if number(line, "frequency_hz") is not None][:3]
+    if lines:
+        told = (f"{hertz_text(line['frequency_hz'])}{_part_text(line)}" for line in lines)
+        parts.append(f"The strongest lines, at {', '.join(told)}, are turning parts.")
+    if flutter.get("blind_bands_hz"):
+        parts.append("In the shaded bands two heads hide the speed.")
+    return " ".join(parts)
+
+
+def _part_text(line: Values) -> str:
+    return f" ({line['part']})" if line.get("part") else ""
+
+
+def deviation_sentence(deviation: Values) -> str:
+    """How far a response lies from the curve that it should follow."""
+    rms = measured_text(number(deviation, "rms_db"), number(deviation, "rms_sigma_db"), unit="dB")
+    largest = measured_text(number(deviation, "largest_db"), number(deviation, "largest_sigma_db"), unit="dB")
+    where = hertz_text(number(deviation, "largest_hz") or 0.0)
+    low, high = (hertz_text(number(deviation, key) or 0.0) for key in ("low_hz", "high_hz"))
+    return f"From {low} to {high} the response is {rms} rms from its curve, at most {largest} at {where}."
 
 
 def response_sentence(take: TakeResults) -> str:
@@ -124,17 +179,23 @@ def intermodulation_sentence(pairs: Sequence[Values]) -> str:
     return f"Intermodulation: {'; '.join(parts)}."
 
 
+def model_name(model: str) -> str:
+    """What the page calls a model; its own name where it is none of ours."""
+    return MODEL_NAMES.get(model, model)
+
+
 def model_verdict(device: DeviceResults) -> str:
     """Whether the network beats the best linear filter, in plain words."""
-    fir, gru = error_of(device, "fir"), error_of(device, "gru")
-    if fir is None or gru is None:
+    network = best_network(device)
+    fir, error = error_of(device, "fir"), None if network is None else error_of(device, network)
+    if fir is None or error is None:
         return "Whether a network beats the best linear filter was not measured."
     gained_db = improvement_db(device)
     figures = (
-        f"the network leaves {figure_text(100 * gru, digits=3)} % of the target's energy as error, "
+        f"the network leaves {figure_text(100 * error, digits=3)} % of the target's energy as error, "
         f"the filter {figure_text(100 * fir, digits=3)} %"
     )
-    if gru < fir:
+    if error < fir:
         less = "" if gained_db is None else f" ({figure_text(gained_db, digits=3)} dB less)"
         return f"Yes, the network beats the best linear filter: {figures}{less}."
     return f"No, the network does not beat the best linear filter: {figures}."

@@ -1,17 +1,18 @@
 """Write the report: pictures, the page, and metrics.json."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tapemeasure.arrays import Progress, no_progress
 from tapemeasure.io import provenance, refuse_overwrite, write_json, write_text
-from tapemeasure.report.gather import gather
+from tapemeasure.report.gather import gather_all
 from tapemeasure.report.machines import compare
-from tapemeasure.report.metrics import metrics
+from tapemeasure.report.metrics import metrics, metrics_csv
 from tapemeasure.report.page import render_page
 from tapemeasure.report.pictures import draw_pictures
 from tapemeasure.report.players import players
+from tapemeasure.report.plot_files import write_plot_files
 
 DEFAULT_TITLE = "tapemeasure report"
 
@@ -28,6 +29,8 @@ class Report:
         The scalars as JSON.
     pictures : tuple of Path
         One SVG a picture.
+    csv : str
+        The figures as CSV, with uncertainties and units.
     metrics : mapping
         Device, then take or ``model``, then figure.
     sha256 : mapping of str to str
@@ -37,12 +40,13 @@ class Report:
     page: Path
     metrics_file: Path
     pictures: tuple[Path, ...]
+    csv: str
     metrics: Mapping[str, Mapping[str, Mapping[str, float | None]]]
     sha256: Mapping[str, str]
 
 
 def write_report(
-    data: Path,
+    data: Path | Sequence[Path],
     output: Path,
     *,
     metrics_file: Path,
@@ -54,8 +58,9 @@ def write_report(
 
     Parameters
     ----------
-    data : Path
-        Folder of the results, laid out as `tapemeasure.report.gather` tells.
+    data : Path or sequence of Path
+        Folder of the results, laid out as `tapemeasure.report.gather` tells; machines of several folders stand side
+        by side.
     output : Path
         Folder of the page; made where it is missing.
     metrics_file : Path
@@ -79,11 +84,12 @@ def write_report(
     page = output / "index.html"
     for path in (page, metrics_file):
         refuse_overwrite(path, force=force)
-    results = gather(data)
+    results = gather_all([data] if isinstance(data, Path) else data)
     excerpts = players(results)
     scalars = metrics(results)
     comparison = compare(results.devices)
     pictures = draw_pictures(results, output / "plots", comparison=comparison, force=force, progress=progress)
+    write_plot_files(results, output / "plots", force=force)
     origin = {**provenance(commit=False), "sha256": results.sha256}
     html = render_page(
         results, title=title, pictures=pictures, players=excerpts, provenance=origin, comparison=comparison
@@ -94,6 +100,7 @@ def write_report(
         page=page,
         metrics_file=metrics_file,
         pictures=tuple(picture.path for picture in pictures),
+        csv=metrics_csv(results),
         metrics=scalars,
         sha256=results.sha256,
     )

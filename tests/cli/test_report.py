@@ -51,6 +51,26 @@ def test_json_is_one_object_with_provenance(workplace, capsys):
     assert captured.err == ""
 
 
+def test_csv_has_a_line_a_figure(workplace, capsys):
+    assert run("--csv") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "device,take,figure,value,standard_uncertainty,unit,standard"
+    assert "deck,take1,mean_delay_ms,160.7,,ms," in lines
+    assert "deck,model,gru_better_than_fir_db,10.0,,," in lines
+    assert run("--csv", "--json", "--force") == 2
+    assert "one of them" in capsys.readouterr().err
+
+
+def test_machines_of_two_folders_stand_side_by_side(workplace, capsys):
+    write_json("later/data/delays/deck/take1.json", {"mean_delay_s": 0.2})
+    assert run("--data", "data", "--data", "later/data", "--json") == 0
+    metrics = json.loads(capsys.readouterr().out)["metrics"]
+    assert {name: takes["take1"]["mean_delay_ms"] for name, takes in metrics.items()} == {
+        "deck (later/data)": 200.0,
+        f"deck ({workplace.name}/data)": 160.7,
+    }
+
+
 def test_existing_files_need_force(workplace, capsys):
     assert run() == 0
     assert run() == 2

@@ -1,13 +1,26 @@
 """The scalars: units in keys, None where not measured, always the same."""
 
+import csv
+import io
 import json
 
 import numpy as np
 import pytest
 
 from tapemeasure.io import json_text
+from tapemeasure.report.figures import FIGURES, number
 from tapemeasure.report.gather import DeviceResults, Results, TakeResults, gather
-from tapemeasure.report.metrics import FIGURES, improvement_db, metrics, model_metrics, number, take_metrics, typical
+from tapemeasure.report.metrics import (
+    CSV_HEADER,
+    best_network,
+    improvement_db,
+    metrics,
+    metrics_csv,
+    model_metrics,
+    models_of,
+    take_metrics,
+    typical,
+)
 
 
 def device(**rows: float) -> DeviceResults:
@@ -49,7 +62,7 @@ def test_a_take_without_results_has_every_key_and_no_value():
 def test_keys_are_unique_and_tell_units():
     keys = [figure.key for figure in FIGURES]
     assert len(set(keys)) == len(keys)
-    counts = {"pulses_found", "pulses_expected", "hiss_segments"}
+    counts = {"dropouts_per_minute", "pulses_found", "pulses_expected", "hiss_segments"}
     counts |= {f"din45500_{verdict}" for verdict in ("passed", "failed", "undecided")}
     units = ("_ms", "_us", "_ppm", "_pct", "_db", "_hz", "_dbfs", "_us_rms")
     assert all(key.endswith(units) for key in keys if key not in counts)
@@ -74,6 +87,37 @@ def test_models_that_were_not_evaluated_are_none():
     assert values["fir_esr"] == 0.1
     assert values["gru_esr"] is None
     assert values["gru_better_than_fir_db"] is None
+
+
+def test_rows_of_models_that_are_not_ours_are_kept_and_the_best_network_counts():
+    deck = device(fir=0.1, gru=0.05, diffusion=0.01)
+    assert models_of(deck)[-1] == "diffusion"
+    assert model_metrics(deck)["diffusion_esr"] == 0.01
+    assert best_network(deck) == "diffusion"
+    assert improvement_db(deck) == pytest.approx(10.0)
+
+
+def test_csv_has_every_measured_figure_with_its_uncertainty(results_folder):
+    results = gather(results_folder)
+    header, *lines = csv.reader(io.StringIO(metrics_csv(results)))
+    assert tuple(header) == CSV_HEADER
+    scalars = metrics(results)["machine"]
+    known = {("take1", key) for key, value in scalars["take1"].items() if value is not None}
+    known |= {("model", key) for key, value in scalars["model"].items() if value is not None}
+    assert {(line[1], line[2]) for line in lines} == known
+    noise = next(line for line in lines if line[2] == "noise_a_dbfs")
+    assert float(noise[3]) == scalars["take1"]["noise_a_dbfs"]
+    assert 0.0 < float(noise[4]) < 0.5
+    assert noise[5] == "dBFS"
+
+
+def test_uncertainties_have_the_unit_of_their_figure(results_folder):
+    """White noise of so many seconds is known to a few hundredths of a decibel, the delay to under a microsecond."""
+    (take,) = gather(results_folder).devices[0].takes
+    sigma = {figure.key: figure.sigma(take) for figure in FIGURES}
+    assert 0.0 < sigma["noise_above_200hz_dbfs"] < 0.1
+    assert 0.0 < sigma["wow_flutter_weighted_2sigma_pct"] < 0.02
+    assert sigma["pulses_found"] is None
 
 
 def test_distortion_is_read_at_its_own_level_only():

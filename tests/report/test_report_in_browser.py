@@ -26,6 +26,8 @@ PLAYED = """async audio => {
   return result;
 }"""
 
+RANGE = "document.getElementById('zoom-chart')._fullLayout.xaxis.range"
+
 
 @pytest.fixture(scope="module")
 def browser():
@@ -67,7 +69,7 @@ def test_the_page_opens_complete(open_page, report, width, scheme):
     assert messages == []
     assert [url for url in requests if not url.startswith("data:")] == [report.page.as_uri()]
     sizes = page.eval_on_selector_all("img", "all => all.map(i => [i.complete, i.naturalWidth, i.clientWidth])")
-    assert len(sizes) == 12
+    assert len(sizes) == 13
     assert all(complete and natural > 100 and shown > 250 for complete, natural, shown in sizes)
     # only tables may scroll sideways
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -81,6 +83,40 @@ def test_tables_are_filled(open_page):
     summary = page.locator("#summary table").inner_text()
     assert "160.70" in summary
     assert "yes" in summary
+
+
+def test_a_picture_opens_enlarged_zooms_and_closes(open_page, report):
+    page, messages, requests = open_page(width=390)
+    assert page.evaluate("typeof Plotly") == "undefined"
+    button = page.locator('button[data-zoom$="delay.svg"]')
+    button.click()
+    page.wait_for_selector("#zoom-chart .scatterlayer path.js-line", state="attached", timeout=60_000)
+    page.wait_for_function("document.getElementById('zoom-says').textContent === ''")
+    whole = page.evaluate(RANGE)
+    page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_function(f"({RANGE})[0] > {whole[0]}")
+    low, high = page.evaluate(RANGE)
+    assert high - low == pytest.approx(0.5 * (whole[1] - whole[0]), rel=1e-6)
+    page.get_by_role("button", name="Whole").click()
+    page.wait_for_function(f"({RANGE})[0] === {whole[0]}")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.getElementById('zoom').open") is False
+    assert button.evaluate("button => button === document.activeElement")
+    assert messages == []
+    assert [url for url in requests if not url.startswith(("data:", "blob:"))] == [report.page.as_uri()]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_barrier(browser, report, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    # the page's own policy forbids every script that it does not know, axe's too
+    context = browser.new_context(color_scheme=scheme, offline=True, bypass_csp=True)
+    page = context.new_page()
+    page.goto(report.page.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    found = axe.Axe().run(page).response["violations"]
+    context.close()
+    assert [(barrier["id"], barrier["nodes"][0]["html"]) for barrier in found] == []
 
 
 def test_dark_is_dark_and_light_is_light(open_page):
@@ -104,9 +140,9 @@ def test_players_play(open_page):
 def test_the_keyboard_reaches_links_tables_and_details(open_page):
     page, _, _ = open_page()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the figures"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the verdict"
     reached = set()
-    for _ in range(40):
+    for _ in range(60):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.tagName"))
     assert {"A", "DIV", "SUMMARY", "AUDIO"} <= reached
