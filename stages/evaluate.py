@@ -1,10 +1,10 @@
 """Stage evaluate@device: the network beside input, gain and linear filter on the test set, and excerpts to hear."""
 
-from stages.common import DATA, device_argument, device_folder, run_stage, takes_of
-from stages.pairs import aligned_pairs
+from stages.common import DATA, device_argument, device_folder, run_stage
+from stages.pairs import aligned_pairs, alignment_of
 from tapemeasure.cli.common import progress_bar
-from tapemeasure.io import read_json, write_audio, write_json
-from tapemeasure.models.recording_path import load_recording_path
+from tapemeasure.io import write_audio, write_json
+from tapemeasure.models.model_file import load_recording_path
 from tapemeasure.params import load_params
 from tapemeasure.training.evaluate import evaluate_take, excerpts
 
@@ -20,17 +20,11 @@ def main(device: str) -> None:
     model, _ = load_recording_path(DATA / "models" / device / "model.safetensors")
     with progress_bar(f"evaluate {device}") as progress:
         evaluation = evaluate_take(
-            pairs["train"], pairs["test"], model, params=settings, alignment=_alignment(device), progress=progress
+            pairs["train"], pairs["test"], model, params=settings, alignment=alignment_of(device), progress=progress
         )
     write_json(folder.with_suffix(".json"), evaluation.as_dict())
     for name, samples in excerpts(evaluation, pairs["test"]).items():
         write_audio(folder / f"{name}.wav", samples, sample_rate=pairs["test"][0].sample_rate)
-
-
-def _alignment(device: str) -> str:
-    """How the targets were aligned, from the methods that the tracker chose."""
-    methods = {read_json(DATA / "delays" / device / f"{take.name}.json")["method"] for take in takes_of(device)}
-    return f"delay tracked by {' and '.join(sorted(methods))}, undone by windowed sinc"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 """The aligned pairs of a device, by the set that they belong to: what is trained on and what is tested with."""
 
-from stages.common import takes_of
+import numpy as np
+
+from stages.common import DATA, Take, takes_of
+from tapemeasure.io import read_json
 from tapemeasure.signals.timeline import SPLITS, Split
-from tapemeasure.training.datasets import AlignedPair
+from tapemeasure.training.datasets import AlignedPair, RecordedPair, recorded_pair
 from tapemeasure.training.splits import programme_ranges
+from tapemeasure.trajectory import load_trajectory
 
 
 def aligned_pairs(device: str) -> dict[Split, list[AlignedPair]]:
@@ -15,5 +19,45 @@ def aligned_pairs(device: str) -> dict[Split, list[AlignedPair]]:
         for split in SPLITS:
             for part in ranges[split]:
                 cut = part.as_slice()
-                pairs[split].append(AlignedPair(f"{take.name} {split}", stimulus[cut], aligned[cut], sample_rate))
+                name = f"{take.name} {split}"
+                pairs[split].append(AlignedPair(name, stimulus[cut], aligned[cut], sample_rate, conditions_of(take)))
     return pairs
+
+
+def recorded_pairs(device: str) -> list[RecordedPair]:
+    """Training programme of all takes as recorded, with the tracked delay."""
+    pairs = []
+    for take in takes_of(device):
+        stimulus, output, sample_rate = take.read()
+        trajectory = load_trajectory(DATA / "delays" / device / f"{take.name}.npz")
+        delay_s = trajectory.at(np.arange(len(output)) / sample_rate)
+        length = len(take.read_aligned()[0])
+        pairs += [
+            recorded_pair(
+                f"{take.name} train",
+                stimulus[:, 0],
+                output[:, 0],
+                delay_s,
+                sample_rate=sample_rate,
+                start_samples=part.start_samples,
+                stop_samples=part.stop_samples,
+                conditions=conditions_of(take),
+            )
+            for part in programme_ranges(length, timeline=take.timeline, split=take.split)["train"]
+        ]
+    return pairs
+
+
+def conditions_of(take: Take) -> dict[str, float]:
+    """Settings of the machine that the sidecar of a take's output tells under `conditions`: one model for a grid."""
+    sidecar = take.output.with_suffix(".json")
+    if not sidecar.is_file():
+        return {}
+    conditions = read_json(sidecar).get("conditions") or {}
+    return {str(name): float(value) for name, value in conditions.items()}
+
+
+def alignment_of(device: str) -> str:
+    """How the targets were aligned, from the methods that the tracker chose."""
+    methods = {read_json(DATA / "delays" / device / f"{take.name}.json")["method"] for take in takes_of(device)}
+    return f"delay tracked by {' and '.join(sorted(methods))}, undone by windowed sinc"

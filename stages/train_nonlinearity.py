@@ -1,36 +1,45 @@
-"""Stage train_nonlinearity@device: a recurrent network on the aligned pairs (Supervised 1), the best epoch exported."""
+"""Stage train_nonlinearity@device: a recording path on the pairs of a device, the best epoch exported."""
 
 import sys
 
 from stages.common import DATA, device_argument, device_folder, run_stage
-from stages.pairs import aligned_pairs
+from stages.pairs import aligned_pairs, alignment_of, recorded_pairs
 from tapemeasure.cli.common import progress_bar
 from tapemeasure.io import write_json
 from tapemeasure.params import load_params
-from tapemeasure.training.loop import train_supervised1
-from tapemeasure.training.results import export_best
+from tapemeasure.training.loop import train_recording_path
+from tapemeasure.training.results import export_best, linear_validation_esr
 
 
 def main(device: str) -> None:
     """Train on all takes of a device; a device without takes gets an empty folder."""
-    settings = load_params().train_nonlinearity
+    settings = load_params().training_of(device)
     folder = device_folder("models", device)
     pairs = aligned_pairs(device)
     if not pairs["train"]:
         return
     checkpoint = DATA / "checkpoints" / f"{device}.pt"
     with progress_bar(f"train {device}") as progress:
-        result = train_supervised1(
+        result = train_recording_path(
             pairs["train"],
             pairs["validation"],
             settings,
             checkpoint=checkpoint,
+            recorded=[] if settings.scheme == "supervised1" else recorded_pairs(device),
             progress=progress,
             log=lambda text: print(f"train {device}: {text}", file=sys.stderr, flush=True),
         )
-    export_best(result, folder / "model.safetensors", validation=pairs["validation"], facts={"device": device})
+    facts = {
+        "device": device,
+        "scheme": settings.scheme,
+        "sample_rate": result.model.config.sample_rate,
+        "alignment": alignment_of(device),
+        "fir_validation_esr": linear_validation_esr(pairs["train"], pairs["validation"]),
+    }
+    export_best(result, folder / "model.safetensors", validation=pairs["validation"], facts=facts)
     write_json(folder / "training.json", result.as_dict())
-    checkpoint.unlink(missing_ok=True)
+    for written in checkpoint.parent.glob(f"{checkpoint.name}*"):
+        written.unlink()
 
 
 if __name__ == "__main__":

@@ -67,6 +67,14 @@ def test_a_null_over_a_plain_value_sets_it():
         ({"stimuli": {"sweeps": {"stop_hz": 10.0}}}, ["stimuli.sweeps", "above start_hz"]),
         ({"stimuli": {"steps": {"frequencies_hz": [30000.0]}}}, ["30000", "below half the sample_rate"]),
         ({"train_nonlinearity": {"learning_rate": float("nan")}}, ["train_nonlinearity.learning_rate", "nan"]),
+        (
+            {"devices": {"akai": {"train_nonlinearity": {"fir_taps": -1}}}},
+            ["devices.akai.train_nonlinearity.fir_taps = -1", "greater than or equal to 0"],
+        ),
+        (
+            {"devices": {"akai": {"train_nonlinearity": {"fir_tap": 8}}}},
+            ["devices.akai.train_nonlinearity.fir_tap", "unknown key"],
+        ),
     ],
 )
 def test_wrong_setting_names_key_value_and_limit(change, words):
@@ -109,6 +117,19 @@ def test_unreadable_params_file(tmp_path, content, words):
 def test_unknown_device_lists_those_there_are():
     with pytest.raises(ParameterError, match=r"devices\.revox.*chowtape_toy"):
         load_params(ROOT / "params.yaml").device("revox")
+
+
+def test_a_device_lays_its_own_training_over_the_common_one():
+    values = shipped()
+    lay_over(values, {"devices": {"akai": {"train_nonlinearity": {"fir_taps": 64, "max_epochs": 3}}}})
+    for params in (validated(Params, values, where="p"), Params(**values).model_copy()):
+        again = Params.model_validate(params.model_dump(mode="json"))
+        assert again.training_of("akai") == params.training_of("akai")
+        assert params.training_of("akai").fir_taps == 64
+        assert params.training_of("akai").max_epochs == 3
+        assert params.training_of("akai").hidden_size == params.train_nonlinearity.hidden_size
+    with pytest.raises(ParameterError, match=r"devices\.revox"):
+        params.training_of("revox")
 
 
 def test_settings_are_changed_by_assignments():

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializationInfo, field_serializer, model_validator
 
 from tapemeasure.errors import ParameterError
 from tapemeasure.params.base import ParamsModel, Seed, Threads
+from tapemeasure.params.stages import TrainNonlinearityParams
 from tapemeasure.params.tape import TapeSettings, preset_settings
 
 NO_CAPTURE = "raw/none"
@@ -47,9 +48,44 @@ class HardwareSettings(ParamsModel):
     max_hum_dbfs: Annotated[float, Field(ge=-140.0, le=0.0)] = -50.0
 
 
+class NeuralSettings(ParamsModel):
+    """Which trained replica, and the machine's settings where it was trained on several."""
+
+    model: str | None = None
+    """``model.safetensors`` or its folder, such as ``data/models/akai``."""
+    conditions: dict[str, float] = Field(default_factory=dict)
+
+
+class MachineParams(ParamsModel):
+    """What is known of a machine before it is measured."""
+
+    head_delay_ms: Annotated[float, Field(gt=0.0, le=5000.0)] | None = None
+    """Travel time between the heads, where takes came off the tape while it was recorded."""
+    speed_ips: Annotated[float, Field(gt=0.0, le=120.0)] | None = None
+    track_distance_mm: Annotated[float, Field(gt=0.0, le=100.0)] | None = None
+    parts_mm: dict[str, Annotated[float, Field(gt=0.0, le=1000.0)]] = Field(default_factory=dict)
+    """Diameters of rotating parts, which name the lines of the flutter."""
+    equalisation: Literal["none", "iec", "nab", "iec_type_ii"] = "none"
+    side: Literal["record", "replay"] = "record"
+
+    @model_validator(mode="after")
+    def _speed_is_known(self) -> "MachineParams":
+        if self.speed_ips is None and (self.parts_mm or self.equalisation != "none"):
+            raise ValueError("parts_mm and equalisation need speed_ips; give the tape's speed in inches per second")
+        return self
+
+
 class _Profile(ParamsModel):
     capture: Annotated[str, Field(min_length=1)] = NO_CAPTURE
     """Folder of takes from outside (``<name>_input.wav`` + ``<name>_output.wav``); ``raw/none``: there are none."""
+    machine: MachineParams = MachineParams()
+    """What the measures know of it: heads, speed, rotating parts, equalisation."""
+    train_nonlinearity: TrainNonlinearityParams = TrainNonlinearityParams()
+    """What this device's training does otherwise: the settings named here lie over the common ones."""
+
+    @field_serializer("train_nonlinearity")
+    def _named_settings(self, settings: TrainNonlinearityParams, info: SerializationInfo) -> dict[str, Any]:
+        return settings.model_dump(mode=info.mode, exclude_unset=True)
 
 
 class TapeProfile(_Profile):
@@ -96,6 +132,13 @@ class IdentityProfile(_Profile):
     kind: Literal["identity"]
 
 
+class NeuralProfile(_Profile):
+    """A trained replica of a machine's recording path."""
+
+    kind: Literal["neural"]
+    settings: NeuralSettings = NeuralSettings()
+
+
 DeviceProfile = Annotated[
-    TapeProfile | ChowtapeProfile | HardwareProfile | IdentityProfile, Field(discriminator="kind")
+    TapeProfile | ChowtapeProfile | HardwareProfile | IdentityProfile | NeuralProfile, Field(discriminator="kind")
 ]

@@ -14,6 +14,7 @@ from tapemeasure.params.base import ParamsModel
 from tapemeasure.params.devices import DeviceProfile
 from tapemeasure.params.stages import (
     AlignParams,
+    EmulateParams,
     EvaluateParams,
     HissParams,
     MeasureParams,
@@ -21,6 +22,8 @@ from tapemeasure.params.stages import (
     SimulateParams,
     StimuliParams,
     TrackParams,
+    TrainDelayParams,
+    TrainHissParams,
     TrainNonlinearityParams,
 )
 
@@ -41,6 +44,9 @@ class Params(ParamsModel):
     hiss: HissParams = HissParams()
     train_nonlinearity: TrainNonlinearityParams = TrainNonlinearityParams()
     evaluate: EvaluateParams = EvaluateParams()
+    train_delay: TrainDelayParams = TrainDelayParams()
+    train_hiss: TrainHissParams = TrainHissParams()
+    emulate: EmulateParams = EmulateParams()
     measure: MeasureParams = MeasureParams()
     report: ReportParams = ReportParams()
     devices: dict[DeviceName, DeviceProfile] = Field(default_factory=dict)
@@ -56,6 +62,17 @@ class Params(ParamsModel):
         if name not in self.devices:
             raise ParameterError(f"devices.{name}: no such profile; there are {', '.join(self.devices) or 'none'}")
         return self.devices[name]
+
+    def training_of(self, device: str) -> TrainNonlinearityParams:
+        """Settings of a device's training: the common ones, and over them those that its profile names.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such profile.
+        """
+        named = self.device(device).train_nonlinearity
+        return self.train_nonlinearity.model_copy(update={key: getattr(named, key) for key in named.model_fields_set})
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:
@@ -165,7 +182,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 def _explain(model: type[ParamsModel], problem: dict[str, Any]) -> str:
     location = [str(part) for part in problem["loc"]]
-    kinds = {"tape", "chowtape", "hardware", "identity"}
+    kinds = {"tape", "chowtape", "hardware", "identity", "neural"}
     # pydantic puts the union's tag into the path: devices.akai.hardware.match
     if len(location) > 2 and location[0] == "devices" and location[2] in kinds:
         del location[2]

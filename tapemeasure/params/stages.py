@@ -121,6 +121,7 @@ class TrackParams(ParamsModel):
     pilot: Literal["auto", "none", "pulses", "tone", "inband", "fused"] = "auto"
     rate_hz: Annotated[float, Field(ge=10.0, le=2000.0)] = 100.0
     max_delay_s: Annotated[float, Field(gt=0.0, le=30.0)] = 10.0
+    threads: Threads = 1
 
 
 class AlignParams(ParamsModel):
@@ -138,21 +139,75 @@ class HissParams(ParamsModel):
 
 
 class TrainNonlinearityParams(ParamsModel):
-    """Supervised 1: a GRU on the aligned pair."""
+    """A recurrent network with a linear part, and how it is trained on input and output of a machine.
 
+    `scheme`: ``supervised1`` learns the output whose delay was undone; ``supervised2`` the output as recorded, with a
+    delay line behind the network; ``joint`` also corrects the delay slowly; ``adversarial`` pairs no
+    input with an output.
+    """
+
+    scheme: Literal["supervised1", "supervised2", "joint", "adversarial"] = "supervised1"
     seed: Seed = 1
     threads: Threads = 1
+    cell: Literal["gru", "lstm"] = "gru"
     hidden_size: Annotated[int, Field(ge=1, le=512)] = 24
+    fir_taps: Annotated[int, Field(ge=0, le=16384)] = 0
+    lead_samples: Annotated[int, Field(ge=0, le=8192)] = 512
+    static_delay: bool = False
     batch_size: Annotated[int, Field(ge=1, le=512)] = 64
     segment_s: Seconds = 0.5
     warm_up_samples: Annotated[int, Field(ge=0, le=65536)] = 1024
     update_samples: Annotated[int, Field(ge=16, le=65536)] = 512
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.03
+    fir_learning_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-5
     clip_gradient_norm: Annotated[float, Field(gt=0.0)] = 1.0
+    ema_updates: Annotated[float, Field(ge=0.0, le=1e6)] = 0.0
+    """The weights that are kept are averaged over about this many updates; 0 for none."""
     max_epochs: Annotated[int, Field(ge=1, le=100000)] = 7
     patience_epochs: Annotated[int, Field(ge=1, le=100000)] = 7
-    loss: Literal["esr", "dc_blocked_esr"] = "esr"
+    loss: Literal["esr", "dc_blocked_esr", "pre_emphasised_esr", "esr_mr_stft"] = "esr"
     skip: bool = True
+    correction_rate_hz: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
+    correction_us: Annotated[float, Field(gt=0.0, le=1e5)] = 20.0
+    """How far the joint scheme may move the delay, as a standard deviation."""
+
+    @property
+    def filter_lead_samples(self) -> int:
+        """How far the linear part looks ahead: at most a quarter of its taps, and of the samples of an update.
+
+        What the network does in the last `lead` samples of a block is heard in the next one, where no gradient comes
+        back from.
+        """
+        return min(self.lead_samples, self.fir_taps // 4, self.update_samples // 4)
+
+
+class TrainDelayParams(ParamsModel):
+    """Generators of delay, learned from the tracked delay of all takes of a machine."""
+
+    seed: Seed = 1
+    threads: Threads = 1
+    generator: Literal["closest", "lines", "random_phase", "bootstrap", "diffusion"] = "closest"
+    """What the replica wobbles with: the one whose spectra are closest to held-out delay, or a named one."""
+    diffusion_updates: Annotated[int, Field(ge=0, le=10_000_000)] = 4000
+    """Training steps of the diffusion model; 0 leaves it out."""
+
+    @model_validator(mode="after")
+    def _trained(self) -> "TrainDelayParams":
+        if self.generator == "diffusion" and self.diffusion_updates == 0:
+            raise ValueError("generator is diffusion and diffusion_updates is 0; give 1000 updates or more")
+        return self
+
+
+class TrainHissParams(ParamsModel):
+    """The generator of hiss, learned from the silences of all takes of a machine."""
+
+    seed: Seed = 1
+
+
+class EmulateParams(ParamsModel):
+    """The replica plays the test signals."""
+
+    seed: Seed = 1
 
 
 class EvaluateParams(ParamsModel):

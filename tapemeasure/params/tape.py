@@ -3,6 +3,7 @@
 from functools import cache
 from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -207,13 +208,33 @@ def tape_presets() -> dict[str, dict[str, Any]]:
 def preset_settings(name: str) -> dict[str, Any]:
     """Settings of a preset, those that differ from the defaults.
 
+    Parameters
+    ----------
+    name : str
+        Of a preset that the package has, or a file that ends in .yaml, such as ``tapemeasure fit`` writes.
+
     Raises
     ------
     ParameterError
-        If there is no such preset; the message lists those there are.
+        If there is no such preset (the message lists those there are), or the file holds no settings.
     """
+    if name.endswith((".yaml", ".yml")):
+        return _settings_of_file(Path(name))
     presets = tape_presets()
     if name not in presets:
         raise ParameterError(f"{name}: no such preset of the tape machine; there are {', '.join(presets)}")
     settings: dict[str, Any] = presets[name]["settings"]
+    return settings
+
+
+def _settings_of_file(path: Path) -> dict[str, Any]:
+    try:
+        preset = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParameterError(f"{path}: no such preset file; check the name") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise ParameterError(f"{path}: cannot be read as YAML ({error})") from error
+    settings = preset.get("settings") if isinstance(preset, dict) else None
+    if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):
+        raise ParameterError(f"{path}: has no settings; a preset file is a mapping with the key `settings`")
     return settings

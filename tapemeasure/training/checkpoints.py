@@ -14,9 +14,9 @@ import torch
 from tapemeasure.errors import TrainingError
 from tapemeasure.io import write_bytes
 from tapemeasure.params.stages import TrainNonlinearityParams
-from tapemeasure.training.datasets import AlignedPair
+from tapemeasure.training.datasets import AlignedPair, RecordedPair
 
-VERSION = 1
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,12 @@ class Checkpoint:
         Of the settings and the data; a checkpoint of other ones is not gone on with.
     model, best_model : dict
         Weights now, and those of the best epoch.
+    average, correction : dict
+        State of the running average of the weights, and of the delay's correction (empty where there is none).
     optimizer : dict
         State of the optimiser.
+    steps : dict
+        What the scheme itself remembers between two updates: the critics of the adversarial one.
     generator : Tensor
         State of the random generator that orders the segments.
     epochs : list of dict
@@ -42,7 +46,10 @@ class Checkpoint:
     fingerprint: str
     model: dict[str, Any]
     best_model: dict[str, Any]
+    average: dict[str, Any]
+    correction: dict[str, Any]
     optimizer: dict[str, Any]
+    steps: dict[str, Any]
     generator: torch.Tensor
     epochs: list[dict[str, Any]]
     recoveries: int
@@ -95,4 +102,7 @@ def fingerprint(
         digest.update(f"{pair.sample_rate} {len(pair.input)}".encode())
         digest.update(pair.input.tobytes())
         digest.update(pair.target.tobytes())
+        digest.update(json.dumps(dict(pair.conditions), sort_keys=True).encode())
+        if isinstance(pair, RecordedPair):
+            digest.update(pair.delay_samples.tobytes())
     return digest.hexdigest()

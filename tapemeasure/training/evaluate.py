@@ -16,9 +16,9 @@ from tapemeasure.arrays import FloatArray, Progress, no_progress
 from tapemeasure.errors import MismatchError, TrainingError
 from tapemeasure.models.recording_path import RecordingPath
 from tapemeasure.models.render import render
+from tapemeasure.models.threads import torch_threads
 from tapemeasure.params.stages import EvaluateParams
-from tapemeasure.training.datasets import AlignedPair, common_sample_rate
-from tapemeasure.training.threads import torch_threads
+from tapemeasure.training.datasets import AlignedPair, common_sample_rate, condition_values
 
 RUN_IN_S = 1.0
 """Seconds that the network hears before each stretch of the test set."""
@@ -150,8 +150,11 @@ def _network_outputs(
             "train it at that rate"
         )
     with torch_threads(params.threads):
-        run_in_samples = round(RUN_IN_S * sample_rate)
-        outputs = tuple(render(model, pair.input, run_in_samples=run_in_samples) for pair in test)
+        run_in_samples, names = round(RUN_IN_S * sample_rate), model.config.condition_names
+        outputs = tuple(
+            render(model, pair.input, run_in_samples=run_in_samples, conditions=condition_values(pair, names))
+            for pair in test
+        )
     for pair, output in zip(test, outputs, strict=True):
         if not np.isfinite(output).all():
             raise TrainingError(f"evaluate: the network's output for {pair.name} is NaN or infinite; train it again")

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from tapemeasure.analysis.linear_fit import fit_fir
 from tapemeasure.analysis.signal_errors import dc_blocked_esr, esr
 from tapemeasure.errors import TrainingError
-from tapemeasure.models.recording_path import RecordingPath, load_recording_path, save_recording_path
+from tapemeasure.models.model_file import load_recording_path, save_recording_path
+from tapemeasure.models.recording_path import RecordingPath
 from tapemeasure.models.render import render
-from tapemeasure.training.datasets import AlignedPair
+from tapemeasure.training.datasets import AlignedPair, condition_values
 
+BASELINE_TAPS = 2048
 RUN_IN_S = 0.25
 """Seconds that the network hears before each stretch of the validation set."""
 
@@ -57,6 +60,8 @@ class TrainingResult:
         Which error decided: ``esr`` or ``dc_blocked_esr``.
     recoveries : int
         How often a non-finite value was recovered from.
+    correction_rms_s : float or None
+        Root mean square of what the joint scheme added to the delay, seconds; None in other schemes.
     """
 
     model: RecordingPath
@@ -64,6 +69,7 @@ class TrainingResult:
     best_epoch: int
     loss: str
     recoveries: int
+    correction_rms_s: float | None = None
 
     @property
     def best(self) -> EpochRecord:
@@ -79,6 +85,7 @@ class TrainingResult:
             "loss": self.loss,
             "parameters": sum(weight.numel() for weight in self.model.parameters()),
             "recoveries": self.recoveries,
+            "correction_rms_s": self.correction_rms_s,
             "config": asdict(self.model.config),
             "epochs": [asdict(record) for record in self.epochs],
         }
@@ -87,11 +94,32 @@ class TrainingResult:
 def validation_errors(model: RecordingPath, validation: Sequence[AlignedPair]) -> tuple[float, float]:
     """ESR and DC-blocked ESR of a network on a validation set, pooled; NaN if an output is not finite."""
     run_in_samples = round(RUN_IN_S * model.config.sample_rate)
-    output = np.concatenate([render(model, pair.input, run_in_samples=run_in_samples) for pair in validation])
+    names = model.config.condition_names
+    output = np.concatenate(
+        [
+            render(model, pair.input, run_in_samples=run_in_samples, conditions=condition_values(pair, names))
+            for pair in validation
+        ]
+    )
     if not np.isfinite(output).all():
         return math.nan, math.nan
     target = np.concatenate([pair.target for pair in validation])
     return esr(output, target), dc_blocked_esr(output, target)
+
+
+def linear_validation_esr(pairs: Sequence[AlignedPair], validation: Sequence[AlignedPair]) -> float:
+    """ESR of the best linear filter of the training set on the validation set: what a network must beat.
+
+    Parameters
+    ----------
+    pairs, validation : sequence of AlignedPair
+        At one sample rate; the filter has 2048 taps, or as many as the longest pair has samples.
+    """
+    inputs, targets = [pair.input for pair in pairs], [pair.target for pair in pairs]
+    taps = min(BASELINE_TAPS, max(len(samples) for samples in inputs))
+    fir = fit_fir(inputs, targets, taps=taps)
+    output = np.concatenate([fir.apply(pair.input) for pair in validation])
+    return esr(output, np.concatenate([pair.target for pair in validation]))
 
 
 def export_best(
@@ -106,7 +134,7 @@ def export_best(
     Parameters
     ----------
     result : TrainingResult
-        What `train_supervised1` returned.
+        What `train_recording_path` returned.
     path : path
         ``.safetensors``.
     validation : sequence of AlignedPair

@@ -10,12 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapemeasure.errors import SignalError, TrainingError, UsageError
-from tapemeasure.models.recording_path import (
-    RecordingPath,
-    RecordingPathConfig,
-    load_recording_path,
-    save_recording_path,
-)
+from tapemeasure.models.model_file import load_recording_path, save_recording_path
+from tapemeasure.models.recording_path import RecordingPath, RecordingPathConfig
 from tapemeasure.models.render import render
 
 
@@ -23,6 +19,25 @@ def network(hidden_size=6, skip=True, seed=1):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return RecordingPath(RecordingPathConfig(hidden_size, skip, 44100))
+
+
+VARIANTS = {
+    "plain": {},
+    "filter": {"fir_taps": 40, "lead_samples": 10},
+    "lstm": {"cell": "lstm", "fir_taps": 7, "lead_samples": 1},
+    "delay": {"static_delay": True},
+    "all": {"fir_taps": 9, "lead_samples": 3, "static_delay": True},
+}
+
+
+def variant(name, seed=1):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = RecordingPath(RecordingPathConfig(5, True, 44100, **VARIANTS[name]))
+        with torch.no_grad():
+            if model.fir is not None:
+                model.fir.add_(0.1 * torch.randn_like(model.fir))
+    return model
 
 
 def noise(*shape, seed=1):
@@ -89,7 +104,7 @@ def test_gradients_reach_every_weight():
 
 def test_update_gates_start_with_memories_from_1_to_1000_samples():
     model = network(hidden_size=5)
-    retained = torch.sigmoid(model.gru.bias_ih_l0[5:10])
+    retained = torch.sigmoid(model.cell.bias_ih_l0[5:10])
     memory_samples = 1.0 / (1.0 - retained) - 1.0
     assert memory_samples.tolist() == pytest.approx([1000 ** (k / 4) for k in range(5)], rel=1e-3)
 
@@ -136,7 +151,7 @@ def test_a_pickle_is_not_opened(tmp_path):
 
 def test_another_version_is_named(saved):
     rewritten(saved, version=99)
-    with pytest.raises(TrainingError, match="version 99 of the format, this program reads 1"):
+    with pytest.raises(TrainingError, match="version 99 of the format, this program reads 2"):
         load_recording_path(saved)
 
 
@@ -148,7 +163,7 @@ def test_another_kind_of_model_is_named(saved):
 
 def test_weights_of_another_size_are_named(saved):
     rewritten(saved, config={"hidden_size": 7, "skip": True, "sample_rate": 44100})
-    with pytest.raises(TrainingError, match=r"weight gru\.\w+ has the shape .* hidden_size 7 needs"):
+    with pytest.raises(TrainingError, match=r"weight cell\.\w+ has the shape .* hidden_size 7 needs"):
         load_recording_path(saved)
 
 
@@ -200,3 +215,82 @@ def test_a_signal_shorter_than_the_streams_keeps_its_length():
 def test_an_empty_signal_is_refused():
     with pytest.raises(SignalError, match="empty"):
         render(network(), np.zeros(0), run_in_samples=3)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("cuts", [(1,), (64, 128), (3, 4, 150)])
+def test_every_variant_streams(name, cuts):
+    model, samples = variant(name), noise(2, 1, 200)
+    with torch.no_grad():
+        whole, _ = model(samples)
+        state, parts = None, []
+        for part in torch.tensor_split(samples, cuts, dim=-1):
+            output, state = model(part, state)
+            parts.append(output)
+    assert torch.allclose(torch.cat(parts, dim=-1), whole, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_reads_back_and_trains_all_its_weights(tmp_path, name):
+    model = variant(name)
+    save_recording_path(model, tmp_path / "m.safetensors")
+    loaded, _ = load_recording_path(tmp_path / "m.safetensors")
+    assert loaded.config == model.config
+    output, _ = loaded(noise(2, 1, 80))
+    assert torch.equal(output, model(noise(2, 1, 80))[0])
+    output.square().sum().backward()
+    for weight_name, weight in loaded.named_parameters():
+        assert weight.grad.abs().max() > 0.0, weight_name
+
+
+def test_the_equations_are_those_of_the_docstring():
+    model, samples = variant("all").double(), noise(1, 1, 60).double()
+    x = samples[0, 0].numpy()
+    weights = {name: value.detach().numpy() for name, value in model.state_dict().items()}
+    size, state, before = 5, np.zeros(5), []
+    for n in range(60):
+        features = np.array([x[n], 8.0 * (x[n] - (x[n - 1] if n else 0.0))])
+        of_input = weights["cell.weight_ih_l0"] @ features + weights["cell.bias_ih_l0"]
+        of_state = weights["cell.weight_hh_l0"] @ state + weights["cell.bias_hh_l0"]
+        reset, update = (1 / (1 + np.exp(-(of_input + of_state)[k * size : (k + 1) * size])) for k in (0, 1))
+        new = np.tanh(of_input[2 * size :] + reset * of_state[2 * size :])
+        state = new + update * (state - new)
+        before.append(weights["output.weight"][0] @ state + weights["output.bias"][0] + weights["skip_gain"] * x[n])
+    delay = 2.0 + float(weights["static_delay"])
+    taps = [np.prod([(delay - j) / (k - j) for j in range(6) if j != k]) for k in range(6)]
+    expected = np.convolve(before, np.convolve(weights["fir"][0], taps))[:60]
+    np.testing.assert_allclose(model(samples)[0].detach()[0, 0], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("streams", [1, 5])
+def test_render_takes_the_lead_out(streams):
+    model = RecordingPath(RecordingPathConfig(3, True, 44100, fir_taps=30, lead_samples=12))
+    with torch.no_grad():
+        model.output.weight.zero_()
+    signal = noise(1, 1, 300)[0, 0].double().numpy()
+    # the filter starts as a unit impulse at the lead
+    np.testing.assert_allclose(render(model, signal, run_in_samples=64, streams=streams), signal, atol=1e-6)
+
+
+def test_conditions_reach_the_network_and_the_filter_in_their_own_units():
+    config = RecordingPathConfig(
+        4, True, 44100, fir_taps=3, condition_names=("speed_ips",), condition_centres=(7.5,), condition_scales=(3.75,)
+    )
+    model, samples = RecordingPath(config), noise(2, 1, 30)
+    with torch.no_grad():
+        model.fir[1, 0] = 0.5
+        slow, _ = model(samples, None, torch.tensor([[7.5], [7.5]]))
+        fast, _ = model(samples, None, torch.tensor([[7.5], [15.0]]))
+    assert torch.allclose(slow[0], fast[0], atol=1e-6)
+    assert not torch.allclose(slow[1], fast[1], atol=1e-2)
+    assert model.filter_taps(model.scaled(torch.tensor([[15.0]]))).tolist() == [[pytest.approx(2.0), 0.0, 0.0]]
+    with pytest.raises(ValueError, match="the network hears speed_ips"):
+        model(samples)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"cell": "rnn"}, {"fir_taps": 4, "lead_samples": 4}, {"condition_names": ("bias_db",)}]
+)
+def test_an_impossible_configuration_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"neither|does not fit|need as many"):
+        RecordingPathConfig(4, True, 44100, **wrong)

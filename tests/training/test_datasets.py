@@ -36,7 +36,7 @@ def test_an_epoch_shows_every_segment_exactly_once(n_segments, batch_size, seed)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(2):
         batches = [
-            inputs.flatten().tolist() for inputs, _ in segments.batches(batch_size=batch_size, generator=generator)
+            part.inputs.flatten().tolist() for part in segments.batches(batch_size=batch_size, generator=generator)
         ]
         assert sorted(itertools.chain(*batches)) == list(range(1, n_segments + 1))
         sizes = [len(batch) for batch in batches]
@@ -48,7 +48,7 @@ def test_the_order_is_the_generators_and_changes_from_epoch_to_epoch():
     segments = cut_segments([pair(64)], length_samples=1)
 
     def epoch(generator):
-        return torch.cat([inputs for inputs, _ in segments.batches(batch_size=8, generator=generator)]).flatten()
+        return torch.cat([part.inputs for part in segments.batches(batch_size=8, generator=generator)]).flatten()
 
     first, second = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
     once = epoch(first)

@@ -13,11 +13,11 @@ import torch
 
 from tapemeasure.analysis.signal_errors import esr
 from tapemeasure.errors import MismatchError, OutputError, ParameterError, SignalError, TrainingError
-from tapemeasure.models.recording_path import load_recording_path
+from tapemeasure.models.model_file import load_recording_path
 from tapemeasure.params.stages import TrainNonlinearityParams
 from tapemeasure.training.checkpoints import load_checkpoint
-from tapemeasure.training.datasets import AlignedPair
-from tapemeasure.training.loop import train_supervised1
+from tapemeasure.training.datasets import AlignedPair, RecordedPair
+from tapemeasure.training.loop import train_recording_path
 from tapemeasure.training.results import export_best, validation_errors
 
 PARAMS = TrainNonlinearityParams(
@@ -38,9 +38,16 @@ def toy_pair(seed=1, n_samples=2400):
     return AlignedPair(f"toy_{seed}", source, 0.8 * np.tanh(2.0 * source) / 2.0, 2000)
 
 
+def as_recorded(pair, delay_samples=9.3):
+    """The pair as a machine with a steady delay records it."""
+    n = np.arange(len(pair.target))
+    late = np.interp(n - delay_samples, n, pair.target, left=0.0)
+    return RecordedPair(pair.name, pair.input, late, pair.sample_rate, {}, np.full(len(n), delay_samples))
+
+
 def train(folder, params=PARAMS, pairs=None, **kwargs):
     pairs = [toy_pair(1)] if pairs is None else pairs
-    return train_supervised1(pairs, [toy_pair(2, 1200)], params, checkpoint=folder / "checkpoint.pt", **kwargs)
+    return train_recording_path(pairs, [toy_pair(2, 1200)], params, checkpoint=folder / "checkpoint.pt", **kwargs)
 
 
 def weights(result):
@@ -86,22 +93,30 @@ def test_training_leaves_the_global_generator_and_the_threads_alone(tmp_path):
     assert torch.get_num_threads() == threads
 
 
+RICH = PARAMS.model_copy(update={"ema_updates": 3.0, "fir_taps": 16, "fir_learning_rate": 1e-3})
+
+
 @pytest.mark.parametrize("after_epoch", [1, 3])
-def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, after_epoch):
+@pytest.mark.parametrize("scheme", ["supervised1", "joint"])
+def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, scheme, after_epoch):
+    params = RICH.model_copy(update={"scheme": scheme})
+    recorded = [as_recorded(toy_pair(1))] if scheme == "joint" else []
+
     def kill_in_next_epoch(fraction):
         if fraction > (after_epoch + 0.1) / PARAMS.max_epochs:
             raise KilledError
 
-    unbroken = train(tmp_path / "unbroken")
+    unbroken = train(tmp_path / "unbroken", params, recorded=recorded)
     broken = tmp_path / "broken"
     with pytest.raises(KilledError):
-        train(broken, progress=kill_in_next_epoch)
+        train(broken, params, recorded=recorded, progress=kill_in_next_epoch)
     assert len(load_checkpoint(broken / "checkpoint.pt").epochs) == after_epoch
     lines = []
-    resumed = train(broken, log=lines.append)
+    resumed = train(broken, params, recorded=recorded, log=lines.append)
     assert f"going on after epoch {after_epoch} of at most 4" in lines[0]
     assert torch.equal(weights(resumed), weights(unbroken))
     assert resumed.epochs == unbroken.epochs
+    assert resumed.correction_rms_s == unbroken.correction_rms_s
 
 
 def test_a_process_killed_by_the_system_goes_on_to_the_same_weights(tmp_path):
@@ -230,7 +245,9 @@ def test_bad_input_is_refused_before_any_work(tmp_path):
     with pytest.raises(SignalError, match="0 training pairs, 1 validation pairs"):
         train(tmp_path, pairs=[])
     with pytest.raises(SignalError, match="0 validation pairs"):
-        train_supervised1([good], [], PARAMS, checkpoint=tmp_path / "c.pt")
+        train_recording_path([good], [], PARAMS, checkpoint=tmp_path / "c.pt")
+    with pytest.raises(SignalError, match="scheme supervised2 needs the pairs as recorded"):
+        train(tmp_path, PARAMS.model_copy(update={"scheme": "supervised2"}))
     with pytest.raises(MismatchError, match="sample rates"):
         train(tmp_path, pairs=[dataclasses.replace(good, sample_rate=44100)])
     with pytest.raises(ParameterError, match=r"segment_s = 0.04: 80 samples at 2000 Hz; .* need 100"):

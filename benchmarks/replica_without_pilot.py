@@ -1,0 +1,96 @@
+"""What a replica loses where the machine has no track for a pilot: the same take tracked with and without it.
+
+Run ``python -m benchmarks.replica_without_pilot akai_model`` for a device whose takes are captured under ``data/``.
+Both trajectories undo the delay of the same 60 s of programme; two networks learn with the same settings, and both
+are scored on the last part, aligned by the pilot. A lag that stays the same, which a network learns along, stands
+apart.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.replica_quality import lag_errors
+from stages.common import Take, takes_of
+from tapemeasure.analysis.signal_errors import esr
+from tapemeasure.arrays import FloatArray
+from tapemeasure.delay.apply import undo_delay
+from tapemeasure.delay.track import track_delay
+from tapemeasure.errors import TapeMeasureError
+from tapemeasure.models.render import render
+from tapemeasure.params import load_params
+from tapemeasure.params.stages import TrainNonlinearityParams
+from tapemeasure.training.datasets import AlignedPair
+from tapemeasure.training.loop import train_recording_path
+from tapemeasure.training.splits import programme_ranges
+
+HEARD_S, LATER_S = 60.0, 2.0
+EDGES_S = (0.5, 40.0, 48.0, 59.5)
+"""Where training, validation and test begin and end."""
+
+
+def stretch(take: Take) -> tuple[FloatArray, FloatArray, int]:
+    """The first minute of the training programme, and the output while it came out."""
+    stimulus, output, sample_rate = take.read()
+    first = programme_ranges(len(stimulus), timeline=take.timeline, split=take.split)["train"][0].start_samples
+    heard, later = round(HEARD_S * sample_rate), round(LATER_S * sample_rate)
+    return stimulus[first : first + heard], output[first : first + heard + later], sample_rate
+
+
+def aligned(stimulus: FloatArray, output: FloatArray, sample_rate: int, *, with_pilot: bool) -> FloatArray:
+    """Programme channel of the output on the input's time axis."""
+    heard = (stimulus, output) if with_pilot else (stimulus[:, :1], output[:, :1])
+    found = track_delay(*heard, sample_rate=sample_rate, pilot="auto" if with_pilot else "none")
+    print(f"tracked by {found.method}; {' '.join(found.warnings)}", flush=True)
+    return undo_delay(output, found.trajectory, sample_rate=sample_rate, length_samples=len(stimulus), half_taps=32)[
+        :, 0
+    ]
+
+
+def parts(source: FloatArray, target: FloatArray, sample_rate: int) -> list[AlignedPair]:
+    """Training, validation and test part."""
+    edges = [round(edge * sample_rate) for edge in EDGES_S]
+    return [
+        AlignedPair(f"part {index + 1}", source[start:stop], target[start:stop], sample_rate)
+        for index, (start, stop) in enumerate(pairwise(edges))
+    ]
+
+
+def trained_output(own: Sequence[AlignedPair], test: AlignedPair, params: TrainNonlinearityParams) -> FloatArray:
+    with tempfile.TemporaryDirectory() as folder:
+        result = train_recording_path(own[:1], own[1:2], params, checkpoint=Path(folder) / "c.pt")
+    return render(result.model, test.input, run_in_samples=test.sample_rate // 2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("device", help="a device whose takes are captured under data/")
+    parser.add_argument("--seeds", type=int, default=1)
+    arguments = parser.parse_args()
+    params = load_params().training_of(arguments.device)
+    stimulus, output, sample_rate = stretch(takes_of(arguments.device)[0])
+    try:
+        targets = [aligned(stimulus, output, sample_rate, with_pilot=with_pilot) for with_pilot in (True, False)]
+    except TapeMeasureError as error:
+        print(f"{arguments.device}: {error}")
+        return
+    sets = [parts(stimulus[:, 0], target, sample_rate) for target in targets]
+    test = sets[0][2]
+    print(f"{'seed':<6} {'trained with':<14} {'ESR':>9} {'best lag':>9} {'lag us':>8}")
+    for seed in range(1, arguments.seeds + 1):
+        found = []
+        for name, own in zip(("pilot", "no pilot"), sets, strict=True):
+            played = trained_output(own, test, params.model_copy(update={"seed": seed}))
+            still, lag_us = lag_errors(played, test.target, sample_rate)
+            found.append(np.array([esr(played, test.target), still]))
+            print(f"{seed:<6} {name:<14} {found[-1][0]:>9.5f} {still:>9.5f} {lag_us:>8.2f}", flush=True)
+        more = 100.0 * (found[1] / found[0] - 1.0)
+        print(f"{seed:<6} {'more, %':<14} {more[0]:>9.2f} {more[1]:>9.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
