@@ -14,6 +14,7 @@ from tapemeasure.errors import TrainingError, UsageError
 from tapemeasure.io import write_bytes
 
 HEADER_KEY = "tapemeasure"
+LONGEST_HEADER = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,29 @@ def read_model_file(path: Path | str, *, format_name: str, version: int) -> Mode
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{path}: damaged model file ({error}); train it again") from error
     return ModelFile(header["config"], header["facts"], tensors)
+
+
+def format_of(path: Path | str) -> str:
+    """Name of the format that a model file is written in; nothing of its weights is read.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    TrainingError
+        If it is no model file of this program.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; train a model first")
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        data = start + file.read(min(length, LONGEST_HEADER))
+    try:
+        return str(json.loads(json.loads(data[8:])["__metadata__"][HEADER_KEY])["format"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise TrainingError(f"{path}: not a model of this program (its header cannot be read)") from error
 
 
 def _header(data: bytes, *, format_name: str, version: int, where: Path) -> dict[str, Any]:

@@ -17,6 +17,9 @@ SHORTEST_PIECE_S = 2.0
 LONGEST_GAP_S = 0.05
 """A gap in the evidence up to this long stays bridged; a longer one divides a piece."""
 
+STILL_S = 2e-8
+"""Standard deviation of the delay of a machine without any wow or flutter."""
+
 LEAST_TOTAL_S = 10.0
 """Measured delay that the statistics of wow need at the very least."""
 
@@ -74,6 +77,11 @@ class MeasuredDelay:
     def mean_delay_s(self) -> float:
         """Mean delay of all pieces, seconds."""
         return float(np.average(self.mean_s, weights=[len(piece) for piece in self.pieces]))
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing moved: less than any tracker can see."""
+        return max(float(np.std(piece)) for piece in self.pieces) < STILL_S
 
     def cut(self, length_s: float) -> "MeasuredDelay":
         """The same delay in equal pieces of at most `length_s`, each about its own mean; no point is lost."""

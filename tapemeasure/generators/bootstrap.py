@@ -68,6 +68,9 @@ class BootstrapStream:
         """Integral of the next points of the speed, high-passed below the drift's frequencies."""
         from scipy.signal import lfilter
 
+        if n_points == 0:
+            # a filter of nothing gives back no valid state
+            return np.zeros(0)
         while len(self._ready) < n_points:
             self._ready = np.concatenate([self._ready, self._next_block()])
         speed, self._ready = self._ready[:n_points], self._ready[n_points:]

@@ -245,7 +245,8 @@ def _nearest(ours: Sequence[FloatArray], theirs: Sequence[FloatArray], rate_hz: 
         )
         for index, speed in enumerate(theirs)
     ]
-    return float(np.median(found) / np.median(np.concatenate(own)))
+    typical = float(np.median(np.concatenate(own)))
+    return float(np.median(found)) / typical if typical > 0.0 else math.nan
 
 
 def _windows(speeds: Sequence[FloatArray], n: int) -> FloatArray:

@@ -75,6 +75,9 @@ class DriftStream:
         """The next points, seconds."""
         from scipy.signal import lfilter
 
+        if n_points == 0:
+            # a filter of nothing gives back no valid state
+            return np.zeros(0)
         noise = self._gain * self._generator.standard_normal(n_points)
         points, self._state = lfilter([1.0], self._feedback, noise, zi=self._state)
         return np.asarray(points, dtype=np.float64)

@@ -10,8 +10,12 @@ from tapemeasure.arrays import ComplexArray, FloatArray, as_channels
 from tapemeasure.dsp.spectra import hann
 from tapemeasure.errors import SignalError
 from tapemeasure.generators.shaped_noise import ShapedNoise
+from tapemeasure.units import db_from_amplitude, rms
 
 LEAST_S = 0.5
+FAINTEST_DBFS = -146.0
+"""The rounding of 24 bit."""
+
 WINDOW_S = 0.2
 """Windows of the spectrum: 5 Hz."""
 
@@ -104,7 +108,7 @@ def fit_hiss(stretches: Sequence[FloatArray], *, sample_rate: int) -> HissModel:
     Raises
     ------
     SignalError
-        If there is less than 0.5 s, the numbers of channels differ, or a channel is digital silence.
+        If there is less than 0.5 s, the numbers of channels differ, or they are fainter than the rounding of 24 bit.
 
     Notes
     -----
@@ -120,8 +124,12 @@ def fit_hiss(stretches: Sequence[FloatArray], *, sample_rate: int) -> HissModel:
         )
     if len({stretch.shape[1] for stretch in channels}) > 1:
         raise SignalError("generator of hiss: the stretches have different numbers of channels; give those of one kind")
-    if min(float(np.max(np.abs(stretch))) for stretch in channels) == 0.0:
-        raise SignalError("generator of hiss: a stretch is digital silence; there is nothing to learn from")
+    level_dbfs = db_from_amplitude(rms(np.concatenate(channels)))
+    if level_dbfs < FAINTEST_DBFS:
+        raise SignalError(
+            f"generator of hiss: the silences hold {level_dbfs:.0f} dBFS, which is no hiss of a machine (24 bit: "
+            f"{FAINTEST_DBFS:g} dBFS); there is nothing to learn from"
+        )
     pieces = [
         part
         for stretch in channels

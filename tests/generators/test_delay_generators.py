@@ -105,7 +105,7 @@ def test_streams_are_seeded_endless_and_without_seams(name):
     model = FITS[name](LEARNED)
     whole = model.stream(np.random.default_rng(3)).read(30000)
     stream = model.stream(np.random.default_rng(3))
-    parts = np.concatenate([stream.read(n) for n in (1, 999, 4096, 20000, 4904)])
+    parts = np.concatenate([stream.read(n) for n in (1, 999, 0, 4096, 20000, 4904)])
     np.testing.assert_allclose(parts, whole, rtol=0.0, atol=1e-12 * np.ptp(whole))
     assert not np.allclose(whole, model.stream(np.random.default_rng(4)).read(30000))
     # no step larger than any that the machine makes: five standard deviations of its speed

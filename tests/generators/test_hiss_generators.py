@@ -75,7 +75,7 @@ def test_a_generator_of_delay_is_no_generator_of_hiss(tmp_path):
 @pytest.mark.parametrize(
     ("stretches", "message"),
     [
-        ([np.zeros((SAMPLE_RATE, 2))], "digital silence"),
+        ([np.zeros((SAMPLE_RATE, 2))], "no hiss of a machine"),
         ([machine_hiss(1, duration_s=0.3)], "0.5 s are needed"),
         ([machine_hiss(1), machine_hiss(1)[:, :1]], "different numbers of channels"),
     ],

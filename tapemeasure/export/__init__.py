@@ -1,0 +1,1 @@
+"""Trained replicas for other programs, each export checked against the replica itself."""
