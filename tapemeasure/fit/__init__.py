@@ -1,0 +1,1 @@
+"""The built-in tape machine's settings that bring it nearest to a recording."""
