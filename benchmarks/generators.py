@@ -100,7 +100,8 @@ def hiss_table(*, duration_s: float) -> None:
         row = compare_hiss(stretches, [takes[1]], sample_rate=44100)
         print(
             f"{label:16s} worst third octave {row.worst_band_db:.2f} dB, level {row.level_db:+.2f}, "
-            f"A {row.a_level_db:+.2f}, 468 {row.itu468_level_db:+.2f} dB, kurtosis {max(map(abs, row.kurtosis_difference)):.3f}, "
+            f"A {row.a_level_db:+.2f}, 468 {row.itu468_level_db:+.2f} dB, "
+            f"kurtosis {max(map(abs, row.kurtosis_difference)):.3f}, "
             f"coherence {max(map(abs, row.coherence_difference)):.3f}"
         )
     print(f"{speed:.0f} x real time")

@@ -1,6 +1,7 @@
 """What the commands share: options, the table or the JSON of a result, the progress bar."""
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,6 +42,20 @@ def json_option(function: Function) -> Function:
 def force_option(function: Function) -> Function:
     """``--force``: existing files may be replaced."""
     return click.option("--force", is_flag=True, help="Replace files that exist already.")(function)
+
+
+def threads_option(function: Function) -> Function:
+    """``--threads``: cores to use; the result does not depend on them."""
+    return click.option(
+        "--threads", metavar="N", type=click.IntRange(1, 64), default=two_cores, show_default="2, or 1 core's 1",
+        help="Cores that work at the same time on a long file; the result is the same, the memory grows.",
+    )(function)  # fmt: skip
+
+
+def two_cores() -> int:
+    """As many cores as there are, at most two: each works on a stretch of its own in memory."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(2, there)
 
 
 def params_option(function: Function) -> Function:

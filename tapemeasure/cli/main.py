@@ -2,24 +2,35 @@
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 import click
 
 from tapemeasure import __version__
 from tapemeasure.errors import TapeMeasureError
 
+TERMINATED_CODE = 128 + signal.SIGTERM
+
 COMMANDS = {
+    "demo": "Show the whole way in a minute, without a machine: signals, built-in machine, track, measure, report.",
     "devices": "List the sound devices and the profiles that match them.",
     "synthesize": "Make the test signals and their timeline.",
     "simulate": "Run a file through a device that is computed: the built-in machine, the plug-in, a wire.",
     "deck": "Run a virtual tape deck on a JACK server, to try a recording without a machine.",
     "record": "Play the test signals through a real machine and record what comes back.",
+    "meter": "Show speed, wow and flutter, azimuth, level, response and noise while a machine plays.",
     "track": "Track the delay of an output behind its input.",
     "align": "Undo the delay of an output.",
     "hiss": "Cut the hiss out where the input is silent.",
     "measure": "Measure response, distortion, noise, and delay of a take.",
+    "fit": "Find the built-in tape machine's settings that come nearest to a recording.",
+    "emulate": "Run a file through a trained replica of a machine.",
+    "export": "Write a trained replica for other programs: ONNX, RTNeural, TorchScript, a WAV pair for NAM.",
     "report": "Gather measurements into one page and one metrics file.",
     "params": "Check params.yaml, or lay a profile over it.",
 }
@@ -75,7 +86,32 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command ``tapemeasure``."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    sys.exit(_exit_code(arguments))
+    with _told_to_end():
+        code = _exit_code(arguments)
+    sys.exit(code)
+
+
+class Terminated(BaseException):
+    """The system or the user asked the program to end (SIGTERM)."""
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does, so that no temporary file stays behind."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # a second one must not interrupt the cleaning up
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _exit_code(arguments: Sequence[str]) -> int:
@@ -94,6 +130,9 @@ def _exit_code(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo(f"{name}: interrupted; what was finished is kept, nothing is half-written", err=True)
         return 1
+    except Terminated:
+        click.echo(f"{name}: told to end; what was finished is kept, nothing is half-written", err=True)
+        return TERMINATED_CODE
     except MemoryError:
         click.echo(f"{name}: out of memory; give a shorter file", err=True)
         return 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from tapemeasure.cli.common import json_option, params_option
+from tapemeasure.cli.completion import overlays
 from tapemeasure.errors import ParameterError
 from tapemeasure.io import json_text, write_text
 from tapemeasure.params import Params, lay_over, load_params, read_yaml, validated
@@ -14,7 +15,8 @@ from tapemeasure.params import Params, lay_over, load_params, read_yaml, validat
 @click.command(name="params")
 @params_option
 @json_option
-@click.option("--profile", metavar="NAME", help="Lay profiles/NAME.yaml (beside the params file) over the settings.")
+@click.option("--profile", metavar="NAME", shell_complete=overlays,
+              help="Lay profiles/NAME.yaml (beside the params file) over the settings.")  # fmt: skip
 @click.option("--write", is_flag=True, help="Write the result back instead of printing it; comments are kept.")
 def command(params_file: str, as_json: bool, profile: str | None, write: bool) -> None:
     """Check the settings, and print them with a profile laid over.

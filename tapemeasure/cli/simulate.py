@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from tapemeasure.arrays import Progress
-from tapemeasure.audio_stream import AudioSource, open_audio, write_blocks
+from tapemeasure.audio_stream import open_audio, write_blocks
+from tapemeasure.cli import completion
 from tapemeasure.cli.common import (
     TRAJECTORY_ENDINGS,
     check_output,
@@ -20,14 +20,15 @@ from tapemeasure.cli.common import (
     progress_bar,
     warn,
 )
-from tapemeasure.devices.base import Device, Playback, StreamingDevice
+from tapemeasure.devices.base import Playback
 from tapemeasure.errors import ParameterError, UsageError
-from tapemeasure.io import provenance, read_audio, write_json
+from tapemeasure.io import provenance, write_json
 from tapemeasure.params import (
     ChowtapeProfile,
     DeviceProfile,
     HardwareProfile,
     IdentityProfile,
+    NeuralProfile,
     Params,
     TapeProfile,
     preset_settings,
@@ -38,6 +39,7 @@ BARE_KINDS: dict[str, DeviceProfile] = {
     "tape": TapeProfile(kind="tape"),
     "chowtape": ChowtapeProfile(kind="chowtape"),
     "identity": IdentityProfile(kind="identity"),
+    "neural": NeuralProfile(kind="neural"),
 }
 
 
@@ -46,9 +48,11 @@ BARE_KINDS: dict[str, DeviceProfile] = {
 @click.argument("output_file", metavar="OUT", type=click.Path(path_type=Path))
 @click.option(
     "--device", "device_name", default="tape", show_default=True, metavar="NAME",
-    help="A profile of the params file, or tape, chowtape, identity.",
+    shell_complete=completion.simulated_devices,
+    help="A profile of the params file, or tape, chowtape, identity, neural.",
 )  # fmt: skip
-@click.option("--preset", metavar="NAME", help="Preset of the device tape; `tapemeasure devices` lists them.")
+@click.option("--preset", metavar="NAME", shell_complete=completion.presets,
+              help="Preset of the device tape; `tapemeasure devices` lists them.")  # fmt: skip
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N",
@@ -108,12 +112,13 @@ def command(
     origin = provenance(inputs={"input": input_file})
 
     from tapemeasure.devices.create import create_device
+    from tapemeasure.devices.play_file import play_file
 
     device = create_device(profile, seed=seed, threads=threads)
     duration_s = source.n_samples / source.sample_rate
     begin = time.perf_counter()
     with progress_bar(f"simulate {device_name}", audio_s=duration_s) as progress:
-        playback = play(device, source, progress=progress)
+        playback = play_file(device, source, progress=progress)
         truth_files = further_truth_files(playback, truth_file, force=force, inputs=[input_file])
         write_blocks(
             output_file,
@@ -143,20 +148,6 @@ def command(
     print_result(result, as_json=as_json, rows=result_rows(result))
 
 
-def play(device: Device, source: AudioSource, *, progress: Progress) -> Playback:
-    """The device's output of a file; block by block where the device can do it."""
-    if isinstance(device, StreamingDevice):
-        return device.stream(
-            source.blocks(),
-            n_samples=source.n_samples,
-            n_channels=source.n_channels,
-            sample_rate=source.sample_rate,
-            progress=progress,
-        )
-    samples, sample_rate = read_audio(source.path)
-    return device.run(samples, sample_rate=sample_rate, progress=progress).playback()
-
-
 def further_truth_files(
     playback: Playback, truth_file: Path | None, *, force: bool, inputs: Sequence[Path]
 ) -> dict[str, Path]:
@@ -169,6 +160,8 @@ def further_truth_files(
     """
     if truth_file is None:
         return {}
+    if playback.truth is None and playback.device == "neural":
+        raise UsageError(f"--truth {truth_file}: a replica's recording path has no delay of its own; leave it out")
     if playback.truth is None:
         raise UsageError(
             f"--truth {truth_file}: the plug-in's wow and flutter are told by a pilot on the second channel of a "

@@ -126,7 +126,7 @@ def test_no_result_replaces_the_input(folder, capsys, name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--device", "revox"), "there are wobbly, tape, akai, chowtape, identity"),
+        (("--device", "revox"), "there are wobbly, tape, akai, chowtape, identity, neural"),
         (("--device", "akai"), "tapemeasure record --device akai"),
         (("--device", "hardware"), "tapemeasure record"),
         (("--set", "drvie=0.7"), "did you mean drive?"),
