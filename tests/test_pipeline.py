@@ -143,7 +143,10 @@ def test_one_parameter_reruns_only_what_depends_on_it(project):
     values = yaml.safe_load(before)
     values["devices"]["toy"]["settings"]["drive"] = 0.6
     (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-    assert changed_stages(project) == {"simulate@toy"}
+    # a profile says what the machine is, how its network is trained, and what its measures know
+    assert changed_stages(project) == {
+        "simulate@toy", "train_nonlinearity@toy", "measure@toy", "measure_replica@toy"
+    }  # fmt: skip
     (project / "params.yaml").write_text(before)
     assert changed_stages(project) == set()
 
@@ -165,7 +168,7 @@ def test_without_captures_every_stage_of_the_machine_passes_and_says_why(project
 def test_a_stage_with_a_wrong_parameter_fails_with_its_reason_last(project, tmp_path):
     folder = tmp_path / "project"
     shutil.copytree(project, folder, symlinks=True, ignore=shutil.ignore_patterns("data", "cache"))
-    (folder / "params.yaml").write_text((folder / "params.yaml").read_text().replace("rate_hz", "rate_hertz"))
+    (folder / "params.yaml").write_text((folder / "params.yaml").read_text().replace(" rate_hz", " rate_hertz"))
     answer = run(folder, sys.executable, "-m", "stages.track", "--device", "toy")
     assert answer.returncode == 2
     assert "track.rate_hertz: unknown key" in answer.stderr.strip().splitlines()[-1]

@@ -3,7 +3,6 @@
 import errno
 import json
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -138,11 +137,11 @@ def test_trouble_in_the_middle_leaves_no_half_file(
     trouble: BaseException,
     told: str,
 ) -> None:
-    def half(file: BinaryIO, _sample_rate: int, _data: object) -> None:
-        file.write(b"RIFF half a file")
+    def half(path: Path, _blocks: object, **_facts: int) -> None:
+        path.write_bytes(b"RIFF half a file")
         raise trouble
 
-    monkeypatch.setattr("scipy.io.wavfile.write", half)
+    monkeypatch.setattr("tapemeasure.io.fill_audio", half)
     assert run("-o", "out") == 1
     assert told in capsys.readouterr().err
     assert list((project / "out").iterdir()) == []
