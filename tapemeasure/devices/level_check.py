@@ -14,6 +14,12 @@ QUIET_S = 0.5
 MARKER_S = 0.05
 TONE_S = 0.4
 TONE_HZ = 1000.0
+SIGN_REACH = 256
+"""Samples on both sides of a marker's correlation that its phase is taken from."""
+
+LEAST_COSINE = 0.5
+"""A phase between 60 and 120 degrees is neither polarity."""
+
 SLOT_S = 1.4
 """A marker, a tone, and time for a machine's delay."""
 
@@ -142,7 +148,20 @@ def _find(samples: FloatArray, marker: FloatArray) -> tuple[float, float, float]
     match = np.abs(product) / np.sqrt(np.maximum(local, 1e-12) * np.sum(marker**2))
     # strong and alike: silence is like anything, and a tone is strong
     peak = int(np.argmax(np.abs(product) * match))
-    return float(peak), float(min(match[peak], 1.0)), float(product[peak])
+    return float(peak), float(min(match[peak], 1.0)), _sign(product, peak)
+
+
+def _sign(product: FloatArray, peak: int) -> float:
+    """Polarity of a marker: the phase of its correlation where the envelope is largest; 0 where that is neither.
+
+    A single largest value would not do: the neighbouring lobes of the other sign reach 78 % of it, and noise, an
+    equaliser's phase or a block that is lost inside the marker make them the larger ones.
+    """
+    from scipy.signal import hilbert
+
+    analytic = hilbert(product[max(0, peak - SIGN_REACH) : peak + SIGN_REACH])
+    cosine = float(np.cos(np.angle(analytic[int(np.argmax(np.abs(analytic)))])))
+    return 0.0 if abs(cosine) < LEAST_COSINE else cosine
 
 
 def _tone_rms(samples: FloatArray, start: int, sample_rate: int) -> float:

@@ -67,3 +67,24 @@ def test_what_is_only_told() -> None:
     assert "output 2 is heard in input 1 only 10 dB softer" in warnings
     _, warnings = _problems(_machine([[1.0, 0.0], [0.0, 1.0]], noise=0.003))
     assert "input 2 has -50 dBFS of noise, only 21 dB below the test tone" in warnings
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("lost_ms", [5.0, 30.0])
+def test_a_block_lost_inside_a_marker_turns_no_polarity(sign: float, lost_ms: float) -> None:
+    recorded = _machine([[1.0, 0.0], [0.0, sign]])
+    # 6 ms out of the marker of the second output
+    start = LATE + round((0.5 + 1.4 + 1e-3 * lost_ms) * 44100)
+    recorded[start : start + 256] = 0.0
+    assert read_levels(recorded, SETTINGS).polarity[1, 1] == sign
+
+
+def test_a_phase_of_a_right_angle_is_no_polarity() -> None:
+    from scipy.signal import hilbert
+
+    recorded = _machine([[1.0, 0.0], [0.0, 1.0]])
+    recorded[:, 1] = np.imag(hilbert(recorded[:, 1]))
+    check = read_levels(recorded, SETTINGS)
+    assert check.heard[1, 1]
+    assert check.polarity[1, 1] == 0
+    assert "inverted" not in _problems(recorded)[1]
