@@ -14,11 +14,12 @@ QUIET_S = 0.5
 MARKER_S = 0.05
 TONE_S = 0.4
 TONE_HZ = 1000.0
-SIGN_REACH = 256
-"""Samples on both sides of a marker's correlation that its phase is taken from."""
+TONE_SHARE, SECOND_SHARE = 0.8, 0.2
+"""Amplitudes of the tone and of its second harmonic, which gives it a polarity; together they peak at 1."""
 
-LEAST_COSINE = 0.5
-"""A phase between 60 and 120 degrees is neither polarity."""
+SIGN_WINDOW_S = 0.02
+LEAST_COSINE = 0.35
+"""A phase between 70 and 110 degrees is neither polarity."""
 
 SLOT_S = 1.4
 """A marker, a tone, and time for a machine's delay."""
@@ -66,7 +67,7 @@ class LevelCheck:
 
 
 def check_signal(settings: HardwareSettings) -> FloatArray:
-    """A marker and 0.4 s of 1 kHz on one output after the other, behind half a second of silence.
+    """A marker and 0.4 s of 1 kHz with a fainter 2 kHz on one output after the other, behind half a second of silence.
 
     Parameters
     ----------
@@ -84,7 +85,8 @@ def check_signal(settings: HardwareSettings) -> FloatArray:
     marker = marker_burst(sample_rate=rate, level_dbfs=level_dbfs)
     time_s = np.arange(round(TONE_S * rate)) / rate
     fade = np.clip(np.minimum(time_s, TONE_S - time_s) / 0.01, 0.0, 1.0)
-    tone = amplitude_from_db(level_dbfs) * fade * np.sin(2.0 * np.pi * TONE_HZ * time_s)
+    turns = 2.0 * np.pi * TONE_HZ * time_s
+    tone = amplitude_from_db(level_dbfs) * fade * (TONE_SHARE * np.sin(turns) + SECOND_SHARE * np.cos(2.0 * turns))
     for channel in range(n_outputs):
         start = quiet + channel * slot
         samples[start : start + len(marker), channel] = marker
@@ -112,11 +114,13 @@ def read_levels(recorded: FloatArray, settings: HardwareSettings) -> LevelCheck:
     n_outputs, n_inputs = len(settings.output_channels), recorded.shape[1]
     quiet, slot = round(QUIET_S * rate), round(SLOT_S * rate)
     marker = marker_burst(sample_rate=rate, level_dbfs=0.0)
-    hits = np.zeros((n_outputs, n_inputs, 3))
+    hits = np.zeros((n_outputs, n_inputs, 2))
+    polarity = np.zeros((n_outputs, n_inputs), dtype=np.int64)
     for output in range(n_outputs):
         start = quiet + output * slot
         for source in range(n_inputs):
             hits[output, source] = _find(recorded[start : start + slot, source], marker)
+            polarity[output, source] = _polarity(recorded[:, source], start + int(hits[output, source, 0]), rate)
     heard = hits[:, :, 1] > LEAST_MATCH
     latency = int(hits[np.unravel_index(np.argmax(hits[:, :, 1]), heard.shape)][0]) if heard.any() else 0
     amplitude = np.array(
@@ -131,15 +135,15 @@ def read_levels(recorded: FloatArray, settings: HardwareSettings) -> LevelCheck:
         level_dbfs=level_dbfs,
         noise_dbfs=tuple(db_from_amplitude(float(np.std(noise[:, source]))) for source in range(n_inputs)),
         peak_dbfs=tuple(db_from_amplitude(float(np.abs(recorded[:, source]).max())) for source in range(n_inputs)),
-        gain_db=20.0 * np.log10(np.maximum(amplitude, 1e-12) * np.sqrt(2.0)) - level_dbfs,
+        gain_db=20.0 * np.log10(np.maximum(amplitude, 1e-12) * np.sqrt(2.0) / TONE_SHARE) - level_dbfs,
         heard=heard,
-        polarity=np.where(heard, np.sign(hits[:, :, 2]), 0.0).astype(np.int64),
+        polarity=np.where(heard, polarity, 0),
         latency_s=latency / rate if heard.any() else None,
     )
 
 
-def _find(samples: FloatArray, marker: FloatArray) -> tuple[float, float, float]:
-    """Position, normalised correlation and sign of the marker in a slot."""
+def _find(samples: FloatArray, marker: FloatArray) -> tuple[float, float]:
+    """Position and normalised correlation of the marker in a slot."""
     from scipy.signal import fftconvolve
 
     product = fftconvolve(samples, marker[::-1], mode="valid")
@@ -148,20 +152,27 @@ def _find(samples: FloatArray, marker: FloatArray) -> tuple[float, float, float]
     match = np.abs(product) / np.sqrt(np.maximum(local, 1e-12) * np.sum(marker**2))
     # strong and alike: silence is like anything, and a tone is strong
     peak = int(np.argmax(np.abs(product) * match))
-    return float(peak), float(min(match[peak], 1.0)), _sign(product, peak)
+    return float(peak), float(min(match[peak], 1.0))
 
 
-def _sign(product: FloatArray, peak: int) -> float:
-    """Polarity of a marker: the phase of its correlation where the envelope is largest; 0 where that is neither.
+def _polarity(samples: FloatArray, start: int, sample_rate: int) -> int:
+    """Sign of a tone with a second harmonic, by the phase between the two; 0 where that is nearer to a right angle.
 
-    A single largest value would not do: the neighbouring lobes of the other sign reach 78 % of it, and noise, an
-    equaliser's phase or a block that is lost inside the marker make them the larger ones.
+    Twice the phase of the fundamental less that of its harmonic does not change with a delay or a speed, and by half a
+    turn with the polarity. (The marker would not do: at a speed 0.2 % off its lobes of both signs are as large.)
     """
-    from scipy.signal import hilbert
-
-    analytic = hilbert(product[max(0, peak - SIGN_REACH) : peak + SIGN_REACH])
-    cosine = float(np.cos(np.angle(analytic[int(np.argmax(np.abs(analytic)))])))
-    return 0.0 if abs(cosine) < LEAST_COSINE else cosine
+    first = start + round((MARKER_S + SETTLE_S + 0.05) * sample_rate)
+    size = round(SIGN_WINDOW_S * sample_rate)
+    part = samples[first : first + round(0.3 * sample_rate)]
+    turns = 2.0 * np.pi * TONE_HZ / sample_rate * np.arange(size)
+    window = np.hanning(size)
+    total = 0.0 + 0.0j
+    for begin in range(0, len(part) - size + 1, size):
+        piece = window * part[begin : begin + size]
+        fundamental, second = (np.sum(piece * np.exp(-1j * order * turns)) for order in (1, 2))
+        total -= complex(second * np.conj(fundamental) ** 2)
+    cosine = total.real / abs(total) if total else 0.0
+    return 0 if abs(cosine) < LEAST_COSINE else int(np.sign(cosine))
 
 
 def _tone_rms(samples: FloatArray, start: int, sample_rate: int) -> float:

@@ -88,3 +88,14 @@ def test_a_phase_of_a_right_angle_is_no_polarity() -> None:
     assert check.heard[1, 1]
     assert check.polarity[1, 1] == 0
     assert "inverted" not in _problems(recorded)[1]
+
+
+@pytest.mark.parametrize("speed", [0.995, 0.998, 1.002, 1.005])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_speed_that_is_off_turns_no_polarity(speed: float, sign: float) -> None:
+    signal = check_signal(SETTINGS)
+    recorded = np.zeros_like(signal)
+    place = (np.arange(len(signal)) - LATE) * speed
+    for channel in range(2):
+        recorded[:, channel] = sign * np.interp(place, np.arange(len(signal)), signal[:, channel])
+    assert (read_levels(recorded, SETTINGS).polarity[[0, 1], [0, 1]] == sign).all()
