@@ -76,6 +76,37 @@ def read_model_file(path: Path | str, *, format_name: str, version: int) -> Mode
     return ModelFile(header["config"], header["facts"], tensors)
 
 
+def check_weights(
+    tensors: Mapping[str, npt.NDArray[Any]], expected: Mapping[str, tuple[int, ...]], *, where: Path | str
+) -> None:
+    """Refuse weights that a configuration does not fit, or that are not numbers.
+
+    Parameters
+    ----------
+    tensors : mapping of str to ndarray
+        What was read.
+    expected : mapping of str to tuple
+        Shape of every weight.
+    where : path
+        The file, for the message.
+
+    Raises
+    ------
+    TrainingError
+        If a weight is missing, unknown, of another shape or not finite.
+    """
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise TrainingError(
+                f"{where}: weight {name} has the shape {found.get(name, 'none')}, its configuration needs "
+                f"{expected.get(name, 'none')}; train it again"
+            )
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise TrainingError(f"{where}: weight {name} holds NaN or infinite values; train it again")
+
+
 def format_of(path: Path | str) -> str:
     """Name of the format that a model file is written in; nothing of its weights is read.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tapemeasure.arrays import Float32Array, FloatArray
 from tapemeasure.errors import TrainingError, UsageError
-from tapemeasure.model_file import read_model_file
+from tapemeasure.model_file import check_weights, read_model_file
 from tapemeasure.replica.condition import conditions_of
 
 FORMAT = "tapemeasure recording path"
@@ -120,7 +120,7 @@ def read_replica(path: Path | str, *, conditions: Mapping[str, float] | None = N
         expected = _shapes(config)
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"{file}: damaged model file ({error}); train it again") from error
-    _check(tensors, expected, where=file)
+    check_weights(tensors, expected, where=file)
     values, scaled = conditions_of(config, conditions or {}, where=file)
     return _replica(config, tensors, values=values, scaled=scaled, facts=content.facts)
 
@@ -144,19 +144,6 @@ def _shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     if config["static_delay"]:
         shapes["static_delay"] = ()
     return shapes
-
-
-def _check(tensors: Mapping[str, Float32Array], expected: Mapping[str, tuple[int, ...]], *, where: Path) -> None:
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise TrainingError(
-                f"{where}: weight {name} has the shape {found.get(name, 'none')}, its configuration needs "
-                f"{expected.get(name, 'none')}; train it again"
-            )
-    for name, tensor in tensors.items():
-        if not np.isfinite(tensor).all():
-            raise TrainingError(f"{where}: weight {name} holds NaN or infinite values; train it again")
 
 
 def _replica(

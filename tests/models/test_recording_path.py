@@ -163,7 +163,7 @@ def test_another_kind_of_model_is_named(saved):
 
 def test_weights_of_another_size_are_named(saved):
     rewritten(saved, config={"hidden_size": 7, "skip": True, "sample_rate": 44100})
-    with pytest.raises(TrainingError, match=r"weight cell\.\w+ has the shape .* hidden_size 7 needs"):
+    with pytest.raises(TrainingError, match=r"weight cell\.\w+ has the shape .* its configuration needs"):
         load_recording_path(saved)
 
 
