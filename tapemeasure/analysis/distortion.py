@@ -14,6 +14,8 @@ from tapemeasure.units import amplitude_from_db
 MAX_ORDER = 9
 HIDDEN_DB = 6.0
 """A reading less than this above its noise is not told."""
+STANDING = 3.0
+"""A line in silence counts as hum when it stands this far above the noise beside it."""
 _THD_SIGMAS = 3.0
 _DB_PER_NEPER = 20.0 / np.log(10.0)
 
@@ -31,7 +33,7 @@ class ToneDistortion:
     harmonic_amplitudes : ndarray, shape (N - 1,)
         Output's orders 2..N; NaN above half the sample rate.
     noise_amplitudes : ndarray, shape (N,)
-        Rms amplitude that noise alone would read at orders 1..N; NaN above half the sample rate.
+        Rms amplitude that noise, and hum where it is known, would read at orders 1..N; NaN above half the sample rate.
     """
 
     frequency_hz: float
@@ -62,7 +64,13 @@ class DistortionVsLevel:
 
 
 def tone_distortion(
-    stimulus: FloatArray, output: FloatArray, *, sample_rate: int, frequency_hz: float, harmonics: int = 5
+    stimulus: FloatArray,
+    output: FloatArray,
+    *,
+    sample_rate: int,
+    frequency_hz: float,
+    harmonics: int = 5,
+    silence: FloatArray | None = None,
 ) -> ToneDistortion:
     """Amplitudes of a steady sine's fundamental and harmonics, and of the noise beside them.
 
@@ -76,6 +84,9 @@ def tone_distortion(
         Of the tone played.
     harmonics : int
         Highest order, 2..9; orders above half the sample rate are left out.
+    silence : ndarray, shape (n_samples,), optional
+        Output while nothing is played, at least 20 periods of the tone: hum or a pilot's crosstalk on the tone or on a
+        harmonic is read there and counted with the noise.
 
     Raises
     ------
@@ -85,13 +96,13 @@ def tone_distortion(
         If the lengths differ.
     SignalError
         If the record holds fewer than 20 periods of the tone, the stimulus does not hold the tone, or the output holds
-        one of another frequency.
+        one of another frequency; or the silence is too short.
 
     Notes
     -----
     Windowed least squares at the known frequencies (no leakage between them); exact for a steady tone. Noise is the
-    rms of the amplitudes read at ten frequencies 6 to 14 periods of the record beside each harmonic: a hum line on a
-    harmonic itself counts as harmonic.
+    rms of the amplitudes read at ten frequencies 6 to 14 periods of the record beside each harmonic: without
+    `silence` a hum line on a harmonic itself counts as harmonic.
     """
     if not 2 <= harmonics <= MAX_ORDER:
         raise ParameterError(f"harmonics = {harmonics}; give a highest order from 2 to {MAX_ORDER}")
@@ -102,6 +113,9 @@ def tone_distortion(
     noise = np.full(harmonics, np.nan)
     amplitudes, noise[inside] = tones_and_noise(output, sample_rate=sample_rate, tones_hz=orders[inside] * frequency_hz)
     heard[inside] = np.abs(amplitudes)
+    if silence is not None:
+        standing, beside = tones_and_noise(silence, sample_rate=sample_rate, tones_hz=orders[inside] * frequency_hz)
+        noise[inside] = np.hypot(noise[inside], np.where(np.abs(standing) > STANDING * beside, np.abs(standing), 0.0))
     return ToneDistortion(frequency_hz, played, float(heard[0]), heard[1:], noise)
 
 

@@ -106,9 +106,10 @@ from tapemeasure.analysis.response import Response, programme_response
 from tapemeasure.analysis.silence import Silence, find_silences, no_silence_text
 from tapemeasure.analysis.take_details import TakeDetails, measure_details
 from tapemeasure.analysis.take_sweeps import preferred, sweeps_of
-from tapemeasure.analysis.take_view import FADED_S, recorded_samples
+from tapemeasure.analysis.take_view import FADED_S, longest_silence, recorded_samples
 from tapemeasure.analysis.tape_equalisation import Equalisation
 from tapemeasure.analysis.timing_error import timing_of, with_loss
+from tapemeasure.analysis.tone_check import MIN_PERIODS
 from tapemeasure.analysis.transport import Transport
 from tapemeasure.arrays import FloatArray, as_channels
 from tapemeasure.errors import MismatchError, SignalError
@@ -226,11 +227,18 @@ def measure_take(
         )
     if not silences:
         warnings.append(f"no noise level: {no_silence_text(played, sample_rate=sample_rate, **finding)}")
+    told = _thd_vs_level(
+        played,
+        heard,
+        steps,
+        sample_rate=sample_rate,
+        harmonics=harmonics,
+        warnings=warnings,
+        silence=longest_silence(heard, heard_silences, sample_rate=sample_rate),
+    )
     curves = tuple(
         replace(curve, gain_sigma_db=np.hypot(curve.gain_sigma_db, timing.loss_db(curve.frequency_hz)))
-        for curve in _thd_vs_level(
-            played, heard, steps, sample_rate=sample_rate, harmonics=harmonics, warnings=warnings
-        )
+        for curve in told
     )
     noise = _noise(heard, heard_silences, sample_rate=sample_rate)
     details = measure_details(
@@ -333,16 +341,19 @@ def _thd_vs_level(
     sample_rate: int,
     harmonics: int,
     warnings: list[str],
+    silence: FloatArray | None,
 ) -> tuple[DistortionVsLevel, ...]:
     margin = round(STEP_MARGIN_S * sample_rate)
     tones: dict[float, list[ToneDistortion]] = {}
     for segment in steps:
         steady = slice(segment.start_samples + margin, segment.stop_samples - margin)
         frequency_hz = segment.frequencies_hz[0]
+        long_enough = silence is not None and len(silence) >= MIN_PERIODS * sample_rate / frequency_hz
         try:
             tone = tone_distortion(
-                played[steady], heard[steady], sample_rate=sample_rate, frequency_hz=frequency_hz, harmonics=harmonics
-            )
+                played[steady], heard[steady], sample_rate=sample_rate, frequency_hz=frequency_hz, harmonics=harmonics,
+                silence=silence if long_enough else None,
+            )  # fmt: skip
         except SignalError as error:
             warnings.append(f"{segment.name}: {error}")
             continue

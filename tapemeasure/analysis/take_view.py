@@ -1,6 +1,6 @@
 """A take as its measures see it: the steady parts of its segments, its silence, and a place for the reasons."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
@@ -19,6 +19,14 @@ SEARCHED_SAMPLES = 65536
 
 Found = TypeVar("Found")
 Given = ParamSpec("Given")
+
+
+def longest_silence(heard: FloatArray, silences: Sequence[Silence], *, sample_rate: int) -> FloatArray | None:
+    """Output of the longest silence, None if there is none."""
+    if not silences:
+        return None
+    longest = max(silences, key=lambda silence: silence.end_s - silence.start_s)
+    return heard[round(longest.start_s * sample_rate) : round(longest.end_s * sample_rate)]
 
 
 def recorded_samples(samples: FloatArray) -> int:
@@ -88,7 +96,4 @@ class TakeView:
 
     def silent(self) -> FloatArray | None:
         """Output of the longest silence, all channels."""
-        if not self.silences:
-            return None
-        longest = max(self.silences, key=lambda silence: silence.end_s - silence.start_s)
-        return self.heard[round(longest.start_s * self.sample_rate) : round(longest.end_s * self.sample_rate)]
+        return longest_silence(self.heard, self.silences, sample_rate=self.sample_rate)

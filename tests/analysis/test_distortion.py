@@ -118,3 +118,37 @@ def test_bad_input_is_refused() -> None:
         distortion_vs_level(
             [measure(sine(0.0), sine(0.0)), measure(sine(0.0, 500.0), sine(0.0, 500.0), frequency_hz=500.0)]
         )
+
+
+def test_hum_on_a_harmonic_is_no_distortion() -> None:
+    time_s = np.arange(RATE) / RATE
+    rng = np.random.default_rng(4)
+
+    def hiss_and_hum() -> np.ndarray:
+        phase = rng.uniform(0, 2 * np.pi)
+        return 3e-4 * np.sin(2 * np.pi * 200.0 * time_s + phase) + 1e-4 * rng.standard_normal(len(time_s))
+
+    played = sine(-48.0, 100.0, seconds=1.0)
+    silence = hiss_and_hum()
+    fooled = tone_distortion(played, played + hiss_and_hum(), sample_rate=RATE, frequency_hz=100.0)
+    told = tone_distortion(played, played + hiss_and_hum(), sample_rate=RATE, frequency_hz=100.0, silence=silence)
+    # 3e-4 beside 4e-3: hum alone reads as 7.5 % of second harmonic
+    assert distortion_vs_level([fooled]).thd_pct[0] == pytest.approx(7.5, rel=0.05)
+    curve = distortion_vs_level([told])
+    assert np.isnan(curve.thd_pct[0])
+    assert np.isnan(curve.harmonics_db[0, 0])
+    assert curve.thd_floor_pct[0] == pytest.approx(7.5, rel=0.05)
+
+
+def test_distortion_far_above_the_hum_is_told_with_its_uncertainty() -> None:
+    time_s = np.arange(RATE) / RATE
+    played = sine(-12.0, 100.0, seconds=1.0)
+    hum = 1e-3 * np.sin(2 * np.pi * 200.0 * time_s + 1.1)
+    heard = played + 0.08 * played**2
+    silence = hum + 1e-6 * np.random.default_rng(5).standard_normal(len(hum))
+    curve = distortion_vs_level([
+        tone_distortion(played, heard - np.mean(heard) + hum, sample_rate=RATE, frequency_hz=100.0, silence=silence)
+    ])  # fmt: skip
+    expected_pct = 100 * 0.5 * 0.08 * 10 ** (-12 / 20)
+    assert curve.thd_sigma_pct[0] == pytest.approx(100 * 1e-3 / np.sqrt(2) / 10 ** (-12 / 20), rel=0.15)
+    assert abs(curve.thd_pct[0] - expected_pct) < 2 * curve.thd_sigma_pct[0]
