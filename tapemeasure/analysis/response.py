@@ -92,9 +92,10 @@ def sweep_response(
     filter the error is below 0.1 dB from 50 Hz to 18 kHz for a 5 s sweep from 20 Hz to 20 kHz; smoothing adds the
     curvature of the response over its width. Through wow and flutter (10 s sweep, hiss of -60 dBFS, pilot of 100 pulses
     a second, `tapemeasure.analysis.sweep_timing.steadied_sweep`) it is 0.01 dB rms from 100 Hz to 10 kHz unsmoothed.
-    The uncertainty counts the noise found between the responses of first and second order, and the speed deviation
-    that was told. Without the steadying flutter that the trajectory missed is not in it: 2 us make a ripple of 1 dB at
-    10 kHz. Points more uncertain than 1 dB are NaN.
+    The uncertainty counts the noise found between the responses of first and second order, the hum lines found behind
+    the response (a line of random phase, so half of its power), and the speed deviation that was told. Without the
+    steadying flutter that the trajectory missed is not in it: 2 us make a ripple of 1 dB at 10 kHz. Points more
+    uncertain than 1 dB are NaN.
     """
     gap_s = impulses.sweep.harmonic_lead_s(2)
     spectrum, wire, energy = impulses.linear()
@@ -113,6 +114,11 @@ def sweep_response(
     with np.errstate(divide="ignore", invalid="ignore"):
         magnitude_db = 10.0 * np.log10(power)
         sigma_db = _DB_PER_NEPER * np.sqrt(noise_power / (2.0 * power * averaged))
+        hum = impulses.behind_linear() * np.conj(spectrum)
+        hum_db = (
+            _DB_PER_NEPER * np.sqrt(0.5) * np.hypot(smooth(hum.real), smooth(hum.imag)) / smooth(np.abs(spectrum) ** 2)
+        )
+    sigma_db = np.maximum(sigma_db, hum_db)
     known = np.isfinite(magnitude_db) & (sigma_db <= MAX_SIGMA_DB)
     if not known.any():
         raise SignalError(f"{name}: noise makes the response more uncertain than {MAX_SIGMA_DB:g} dB; play it louder")

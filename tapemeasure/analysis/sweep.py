@@ -70,11 +70,22 @@ class SweepImpulses:
         The cut goes from 30 % of the way to the second order's response up to the end of the recorded tail. What the
         ends of the swept band do to it cancels in the quotient of the two.
         """
-        gap_s = self.sweep.harmonic_lead_s(2)
-        left_s, right_s = 0.3 * gap_s, max(self.tail_s, 0.05 * gap_s)
+        left_s, right_s = self._linear_sides_s()
         spectrum, energy_samples = self.cut(centre_s=0.0, left_s=left_s, right_s=right_s)
         left, right = round(left_s * self.sample_rate), round(right_s * self.sample_rate)
         return spectrum, _cut(self.wire, 0, left, right), energy_samples
+
+    def behind_linear(self) -> ComplexArray:
+        """A cut of the same shape directly behind that of `linear`: hum and noise, without any response.
+
+        Nothing is left there of frequencies that the sweep reaches in its last moments.
+        """
+        left_s, right_s = self._linear_sides_s()
+        return self.cut(centre_s=left_s + right_s, left_s=left_s, right_s=right_s)[0]
+
+    def _linear_sides_s(self) -> tuple[float, float]:
+        gap_s = self.sweep.harmonic_lead_s(2)
+        return 0.3 * gap_s, max(self.tail_s, 0.05 * gap_s)
 
     @property
     def bin_hz(self) -> float:

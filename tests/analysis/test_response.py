@@ -167,3 +167,26 @@ def test_bad_programme_is_refused() -> None:
         programme_response(np.zeros(RATE), np.ones(RATE), sample_rate=RATE)
     with pytest.raises(SignalError, match="give at least"):
         programme_response(np.ones(1000), np.ones(1000), sample_rate=RATE)
+
+
+@pytest.mark.parametrize("smoothing_octaves", [0.0, 1.0 / 12.0, 1.0 / 3.0])
+def test_hum_spoils_the_response_no_more_than_its_sigma_says(smoothing_octaves: float) -> None:
+    sweep = synchronised_sweep(start_hz=20.0, stop_hz=20000.0, duration_s=3.0)
+    stimulus = np.r_[sweep_samples(sweep, sample_rate=RATE, level_dbfs=-18.0), np.zeros(RATE // 2)]
+    time_s = np.arange(len(stimulus)) / RATE
+    rng = np.random.default_rng(8)
+    errors, sigmas = [], []
+    for _ in range(20):
+        hum = sum(10 ** (-70 / 20) * np.sin(2 * np.pi * f * time_s + rng.uniform(0, 6.3)) for f in (50.0, 100.0, 150.0))
+        heard = stimulus + hum + 10 ** (-70 / 20) * rng.standard_normal(len(stimulus))
+        response = sweep_response(impulses_of(stimulus, heard, sweep), smoothing_octaves=smoothing_octaves)
+        for hum_hz in (50.0, 100.0, 150.0):
+            point = int(np.argmin(np.abs(response.frequency_hz - hum_hz)))
+            errors.append(response.magnitude_db[point])
+            sigmas.append(response.sigma_db[point])
+    ratio = np.array(errors) / np.array(sigmas)
+    # a sine of random phase: of rms 1 it never exceeds sqrt(2)
+    assert np.mean(np.abs(ratio) < 2.0) > 0.95
+    # wide smoothing takes the noise from a third of an octave, where the line counts in full
+    share = np.sqrt(np.mean(np.square(errors)) / np.mean(np.square(sigmas)))
+    assert 0.4 < share < 1.15
