@@ -195,13 +195,17 @@ def fit_machine(sums: SpectralSums, *, sample_rate: float) -> MachineFit:
     # of n frames that overlap by half, a power explains about 2 / n by chance
     significant = explained > min(0.8, 10.0 * n_powers / count) * output
     share = np.where(significant, explained / np.maximum(output, 1e-300), 0.0)
-    responses = np.where(significant, _without_lines(responses, share, sample_rate=sample_rate), 0.0)
+    # an abrupt end would ring for as long as a frame
+    fading = _averaged(significant.astype(np.float64), sample_rate=sample_rate)
+    responses = fading * _without_lines(responses, share, sample_rate=sample_rate)
     change = responses - sums.base
     of_change = np.einsum("pqf,qf->pf", sums.inputs, change)
     left = sums.rest + np.real(np.sum(np.conj(change) * (of_change - 2.0 * sums.cross), axis=0))
     left = np.maximum(left, 0.0) / max(count - 1.5 * n_powers, 1.0)
     frequency = np.maximum(np.fft.rfftfreq(sums.frame, 1.0 / sample_rate), 1.0)
-    noise = np.maximum(_smooth(left, count), MODEL_ERROR * _smooth(output / count, count))
+    # what whitens must not smear a loud note over the silence beside it
+    left = np.maximum(left, MODEL_ERROR * _smooth(output / count, count))
+    noise = _averaged(_smooth(left, count), sample_rate=sample_rate)
     low_hz = max(LOW_HZ, LOW_BINS * sample_rate / sums.frame)
     noise = noise * (1.0 + (low_hz / frequency) ** LOW_SLOPE)
     return MachineFit(np.asarray(responses, dtype=np.complex128), np.asarray(noise, dtype=np.float64))
@@ -223,6 +227,11 @@ def _without_lines(responses: ComplexArray, share: FloatArray, *, sample_rate: f
         sums = np.concatenate([np.zeros((len(responses), 1)), np.cumsum(share * responses, axis=1)], axis=1)
         responses = (sums[:, high] - sums[:, low]) / np.maximum(total[high] - total[low], 1e-300)
     return np.asarray(responses, dtype=np.complex128)
+
+
+def _averaged(values: FloatArray, *, sample_rate: float) -> FloatArray:
+    """Values averaged as `_without_lines` does it, all of them alike."""
+    return np.asarray(np.real(_without_lines(values[np.newaxis], np.ones(len(values)), sample_rate=sample_rate)[0]))
 
 
 def delayed(fit: MachineFit, band_delay_s: FloatArray, *, sample_rate: float) -> MachineFit:

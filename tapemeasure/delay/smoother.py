@@ -22,8 +22,8 @@ ACCELERATION = 0.1
 GUESS_KNOTS, GUESS_ACCELERATION = 200.0, 0.01
 """A guess of the prior that joins the file's own knots, as if it had been seen at so many."""
 
-KNOWN_S = 20e-6
-"""Largest uncertainty of a delay from which the prior is learned."""
+KNOWN_S = 1e-3
+"""Largest uncertainty of a delay from which the prior is learned: beyond, second differences drown in rounding."""
 
 RIDGE = 1e-12
 """Keeps the equations solvable where there is no evidence at all, relative to the prior."""
@@ -122,7 +122,7 @@ def smooth_delays(
     noise : ndarray, shape (n_knots,), or float
         What `excess` is from moment to moment; only its course over the trust's window is learned.
     clear : ndarray of bool, shape (n_knots,)
-        Where the prior may be learned: where the delay does not stand on what the machine may have bent.
+        Whose evidence teaches the prior: where the delay does not stand on what the machine may have bent.
     rounds : int
         Rounds of expectation maximisation.
 
@@ -138,18 +138,23 @@ def smooth_delays(
     """
     noise = np.broadcast_to(noise, delay_s.shape)
     for turn in range(rounds):
-        factor, pull = _equations(evidence, delay_s, prior, excess)
+        factor, pull = equations(evidence, delay_s, prior, excess)
         correction, covariance = _solution(factor, evidence.gradient / excess + pull)
         if turn == rounds - 1:
             correction, variance, bands = _with_bands(factor, correction, evidence, excess, coupling)
             variance = variance + np.maximum(covariance[0], 0.0)
             return Smoothed(delay_s + correction, np.sqrt(variance), prior, excess, bands)
-        excess = _excess(evidence, correction, covariance, excess, noise, interval_s=prior.interval_s)
-        prior = _learned(delay_s + correction, covariance, clear, prior)
+        fresh = _excess(evidence, correction, covariance, excess, noise, interval_s=prior.interval_s)
+        if np.isfinite(excess[~clear]).any():
+            # the unclear stays out of the prior, but its time does not: gaps would pass for irregular motion
+            only = np.where(clear, excess, np.inf)
+            factor, pull = equations(evidence, delay_s, prior, only)
+            correction, covariance = _solution(factor, evidence.gradient / only + pull)
+        excess, prior = fresh, _learned(delay_s + correction, covariance, prior)
     raise ParameterError(f"rounds is {rounds}; give at least 1")
 
 
-def _equations(
+def equations(
     evidence: Evidence, delay_s: FloatArray, prior: Prior, excess: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Cholesky factor of the precision, as lower bands, and the gradient of the prior."""
@@ -158,8 +163,8 @@ def _equations(
     from tapemeasure.delay.kernels import prior_precision
 
     n = len(delay_s)
-    bands = prior_precision(_innovations(prior), n)
-    pull = -_banded_product(bands, delay_s - float(np.median(delay_s)))
+    bands = prior_precision(innovations(prior), n)
+    pull = -banded_product(bands, delay_s - float(np.median(delay_s)))
     weight = 1.0 / excess
     bands[0] += evidence.diagonal * weight + RIDGE * float(bands[0].max())
     bands[1, : n - 1] += evidence.beside[:-1] * np.sqrt(weight[:-1] * weight[1:])
@@ -197,7 +202,7 @@ def _with_bands(
     return correction - solved @ bands, np.maximum(variance, 0.0), bands
 
 
-def _banded_product(bands: FloatArray, values: FloatArray) -> FloatArray:
+def banded_product(bands: FloatArray, values: FloatArray) -> FloatArray:
     """Product of a symmetric matrix, given as lower bands, with a vector."""
     product = bands[0] * values
     for lag in range(1, min(len(bands), len(values))):
@@ -207,7 +212,7 @@ def _banded_product(bands: FloatArray, values: FloatArray) -> FloatArray:
     return np.asarray(product, dtype=np.float64)
 
 
-def _innovations(prior: Prior) -> FloatArray:
+def innovations(prior: Prior) -> FloatArray:
     """Coefficients of the delay's knots in the innovation of each order (Levinson), over its standard deviation."""
     covariance = prior.autocovariance.copy()
     covariance[0] *= 1.0 + 1e-4
@@ -263,12 +268,12 @@ def _excess(
     return np.where(known, noise * np.clip(trust, MIN_EXCESS, MAX_EXCESS), excess)
 
 
-def _learned(delay_s: FloatArray, covariance: FloatArray, clear: BoolArray, prior: Prior) -> Prior:
-    """Prior whose autocovariance is that of the delays found, with what they are unsure of, where there is evidence."""
+def _learned(delay_s: FloatArray, covariance: FloatArray, prior: Prior) -> Prior:
+    """Prior whose autocovariance is that of the delays found, with what they are unsure of."""
     from tapemeasure.delay.kernels import bend_products
 
     bend = np.convolve(delay_s, [1.0, -2.0, 1.0], "valid")
-    sure = clear & (covariance[0] < KNOWN_S**2)
+    sure = covariance[0] < KNOWN_S**2
     known = (sure[:-2] & sure[1:-1] & sure[2:]).astype(np.float64)
     count = float(known.sum())
     total = bend_products(bend, covariance, known, len(prior.autocovariance) - 1) / prior.interval_s**4

@@ -8,6 +8,8 @@ from tapemeasure.arrays import ComplexArray, FloatArray
 from tapemeasure.delay.machine_fit import MachineFit
 
 FRAMES_PER_BLOCK = 8
+EDGE = 0.02
+"""Part of the sample rate, below half of it, in which the slope is faded out."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ def block_filters(fit: MachineFit) -> Filters:
     # power of a Hann-windowed frame over power per sample
     scale = float(np.sum(np.hanning(fit.frame) ** 2))
     whitening = _on_block_grid(np.sqrt(scale / fit.noise), block, fade=1.0)
-    slope = -2j * np.pi * np.fft.rfftfreq(block)
+    frequency = np.fft.rfftfreq(block)
+    # the slope of what lies at half the sample rate would ring for as long as a block
+    slope = -2j * np.pi * frequency * np.clip((0.5 - frequency) / EDGE, 0.0, 1.0)
     return Filters(
         model.astype(np.complex64), whitening.astype(np.complex64), slope.astype(np.complex64), block, fit.frame
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tapemeasure.delay.kernels import banded_inverse, bend_products, prior_precision
-from tapemeasure.delay.smoother import Coupling, Evidence, Prior, _innovations, first_prior, smooth_delays
+from tapemeasure.delay.smoother import Coupling, Evidence, Prior, innovations, first_prior, smooth_delays
 from tapemeasure.errors import ParameterError
 
 INTERVAL_S = 0.0025
@@ -46,7 +46,7 @@ def smoothed(evidence: Evidence, rounds: int = 20):
 def test_the_precision_is_the_inverse_of_the_accelerations_covariance() -> None:
     autocovariance = np.array([1.0, 0.6, 0.25, 0.1])
     n = 14
-    bands = prior_precision(_innovations(Prior(autocovariance, 1.0)), n)
+    bands = prior_precision(innovations(Prior(autocovariance, 1.0)), n)
     # beyond the order the autoregression goes on by itself; compare where it is given
     acceleration = np.zeros((n - 2, n))
     for k in range(n - 2):
