@@ -7,6 +7,7 @@ from stages.pairs import aligned_pairs, alignment_of, recorded_pairs
 from tapemeasure.cli.common import progress_bar
 from tapemeasure.io import write_json
 from tapemeasure.params import load_params
+from tapemeasure.training.checkpoints import remove_checkpoints
 from tapemeasure.training.loop import train_recording_path
 from tapemeasure.training.results import export_best, linear_validation_esr
 
@@ -38,8 +39,7 @@ def main(device: str) -> None:
     }
     export_best(result, folder / "model.safetensors", validation=pairs["validation"], facts=facts)
     write_json(folder / "training.json", result.as_dict())
-    for written in checkpoint.parent.glob(f"{checkpoint.name}*"):
-        written.unlink()
+    remove_checkpoints(checkpoint)
 
 
 if __name__ == "__main__":

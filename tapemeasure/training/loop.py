@@ -20,7 +20,7 @@ from tapemeasure.models.recording_path import RecordingPath
 from tapemeasure.models.threads import torch_threads
 from tapemeasure.params.stages import TrainNonlinearityParams
 from tapemeasure.training.adversarial import MAKER_SHARE, AdversarialSteps, imitated_pairs
-from tapemeasure.training.checkpoints import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
+from tapemeasure.training.checkpoints import Checkpoint, fingerprint, last_good_checkpoint, save_checkpoint
 from tapemeasure.training.correction import DelayCorrection
 from tapemeasure.training.datasets import AlignedPair, Batch, RecordedPair, Segments, common_sample_rate, cut_segments
 from tapemeasure.training.ema import RunningAverage
@@ -73,8 +73,8 @@ def train_recording_path(
     params : TrainNonlinearityParams
         Scheme, size, rates, lengths, seed, threads.
     checkpoint : path
-        Written after every epoch. If it exists and belongs to the same data and settings, training goes on from it,
-        and ends with the weights that an unbroken run ends with.
+        Written after every epoch; the one before stays beside it. If one of them is whole and belongs to the same data
+        and settings, training goes on from it, and ends with the weights that an unbroken run ends with.
     recorded : sequence of RecordedPair
         The training pairs as recorded, for the schemes ``supervised2``, ``joint`` and ``adversarial``.
     progress : callable
@@ -91,7 +91,7 @@ def train_recording_path(
     ParameterError
         If a segment is too short for the run-in and one update.
     TrainingError
-        If no epoch gave a finite result, or the checkpoint is damaged.
+        If no epoch gave a finite result.
     OutputError
         If the checkpoint cannot be written.
 
@@ -118,7 +118,7 @@ def train_recording_path(
         pairs = taught[0]
     with torch_threads(params.threads):
         run = _Run(pairs, validation, params, recorded, log, start)
-        run.resume(load_checkpoint(checkpoint), where=checkpoint)
+        run.resume(last_good_checkpoint(checkpoint, fingerprint=run.fingerprint, log=log), where=checkpoint)
         while not run.finished:
             run.epoch(progress)
             save_checkpoint(run.checkpoint(), checkpoint)
@@ -291,11 +291,8 @@ class _Run:
         )
 
     def resume(self, found: Checkpoint | None, *, where: Path | str) -> None:
-        """Go on from a checkpoint of the same data and settings; one of others is told of and left aside."""
+        """Go on from a checkpoint of the same data and settings."""
         if found is None:
-            return
-        if found.fingerprint != self.fingerprint:
-            self.log(f"{where}: belongs to other data or settings; training starts anew")
             return
         self._restore(vars(found))
         self.best_model = found.best_model
