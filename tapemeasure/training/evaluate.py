@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tapemeasure.analysis.constant_lag import lag_errors
 from tapemeasure.analysis.linear_fit import fit_fir, fit_gain
 from tapemeasure.analysis.signal_errors import signal_errors
 from tapemeasure.arrays import FloatArray, Progress, no_progress
@@ -36,12 +37,21 @@ class ModelRow:
         Energy ratios, pooled over the test set.
     mr_stft : float
         Multi-resolution STFT distance.
+    best_lag_esr : float
+        ESR once one constant lag is undone: what is left of the error where timing as a whole does not count.
+    lag_us : float
+        That lag, microseconds; positive = late.
+    residual_lag_rms_us : float or None
+        Root mean square of the lag of windows of 0.1 s behind that, microseconds; None in less than a window.
     """
 
     model: str
     esr: float
     dc_blocked_esr: float
     mr_stft: float
+    best_lag_esr: float
+    lag_us: float
+    residual_lag_rms_us: float | None
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,8 @@ def evaluate_take(
     rows = []
     for index, (name, signals) in enumerate(of_model.items()):
         if signals:
-            rows.append(ModelRow(name, **asdict(signal_errors(signals, test_targets))))
+            timing = lag_errors(signals, test_targets, sample_rate=sample_rate)
+            rows.append(ModelRow(name, **asdict(signal_errors(signals, test_targets)), **asdict(timing)))
         progress(0.6 + 0.1 * (index + 1))
     test_s = sum(len(target) for target in test_targets) / sample_rate
     return Evaluation(alignment=alignment, gain=gain, rows=tuple(rows), test_s=test_s, outputs=outputs)

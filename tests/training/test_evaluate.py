@@ -59,6 +59,17 @@ def test_a_linear_machine_is_won_by_the_filter():
     assert rows["fir"].esr < 1e-4 < rows["gain"].esr < rows["input"].esr
 
 
+def test_a_lag_of_the_targets_stands_apart_from_the_error():
+    def later(source, samples=3):
+        return np.concatenate([np.zeros(samples), filtered(source)[:-samples]])
+
+    rows = rows_of(evaluate([pair(later)], [pair(filtered, seed=2)]))
+    assert rows["fir"].esr > 0.1
+    assert rows["fir"].best_lag_esr < 2e-3
+    assert rows["fir"].lag_us == pytest.approx(3e6 / 8000, rel=1e-3)
+    assert rows["fir"].residual_lag_rms_us < 1.0
+
+
 def test_baselines_are_fitted_on_train_and_scored_on_test():
     evaluation = evaluate([pair(lambda x: 0.5 * x)], [pair(lambda x: x, seed=2)])
     assert evaluation.gain == pytest.approx(0.5)
@@ -88,7 +99,8 @@ def test_the_json_states_the_alignment_beside_all_rows():
     values = evaluate([pair(np.tanh)], [pair(np.tanh, seed=2)], network()).as_dict()
     assert values["alignment"] == "known exactly"
     assert [row["model"] for row in values["rows"]] == ["input", "gain", "fir", "gru"]
-    assert set(values["rows"][0]) == {"model", "esr", "dc_blocked_esr", "mr_stft"}
+    of_signals, of_timing = {"esr", "dc_blocked_esr", "mr_stft"}, {"best_lag_esr", "lag_us", "residual_lag_rms_us"}
+    assert set(values["rows"][0]) == {"model"} | of_signals | of_timing
     assert "outputs" not in values
 
 
