@@ -1,6 +1,9 @@
 """Stage measure_replica@device: the figures of `measure`, of the replica instead of the machine (JSON)."""
 
+from dataclasses import asdict
+
 from stages.common import DATA, device_argument, device_folder, run_stage, takes_of
+from tapemeasure.analysis.delay_statistics import delay_statistics
 from tapemeasure.analysis.take import measure_take
 from tapemeasure.analysis.transport import equalisation_of, transport_of
 from tapemeasure.delay.apply import undo_delay
@@ -39,7 +42,8 @@ def main(device: str) -> None:
         transport=transport_of(machine),
         equalisation=equalisation_of(machine),
     )
-    write_json(folder / "replica.json", measured.as_dict())
+    delay = None if trajectory is None else asdict(delay_statistics(trajectory))
+    write_json(folder / "replica.json", measured.as_dict(delay=delay))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from tapemeasure.analysis.intermodulation import intermodulation
 from tapemeasure.analysis.loops import HysteresisLoop
 from tapemeasure.analysis.maximum_output import maximum_output_level
 from tapemeasure.errors import UsageError
-from tapemeasure.plotting.nonlinearity import plot_compression, plot_intermodulation, plot_loops
+from tapemeasure.plotting.nonlinearity import loop_curve, plot_compression, plot_intermodulation, plot_loops
 
 RATE = 44100
 TIME_S = np.arange(RATE // 2) / RATE
@@ -41,7 +41,7 @@ def pair():
 
 def test_loops_are_drawn_closed_and_named(tmp_path: Path) -> None:
     path = tmp_path / "loops.svg"
-    plot_loops([loop()], path, title="Loops")
+    plot_loops([loop_curve(loop())], path, title="Loops")
     text = path.read_text()
     assert "100 Hz, -6 dBFS" in text
     assert "input / full scale" in text
@@ -75,5 +75,5 @@ def test_nothing_to_draw_is_said_and_nothing_overwritten(draw, tmp_path: Path) -
 
 def test_equal_results_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg"):
-        plot_loops([loop()], tmp_path / name)
+        plot_loops([loop_curve(loop())], tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()

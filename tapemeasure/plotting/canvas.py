@@ -102,9 +102,12 @@ def _trimmed(svg: bytes) -> bytes:
     return _COORDINATES.sub(lambda found: _LONG_NUMBER.sub(rb"\1", found[0]), svg)
 
 
-def line_style(index: int) -> dict[str, Any]:
-    """Colour and dashes of the curve with this index."""
-    return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
+def line_style(index: int, dash: int | None = None) -> dict[str, Any]:
+    """Colour and dashes of the curve with this index; a number of its own for the dashes where one is given."""
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": DASHES[(index if dash is None else dash) % len(DASHES)],
+    }
 
 
 def frequency_axis(axes: Axes, *, low_hz: float = 20.0, high_hz: float = 20000.0) -> None:
@@ -149,4 +152,6 @@ def legend(axes: Axes) -> None:
     figure = axes.get_figure(root=True)
     if unique and figure is not None:
         columns = 5 if sum(map(len, unique)) < 40 else 3
+        # a narrow picture would cut long names off
+        columns = min(columns, 2) if figure.get_figwidth() < WIDTH_IN and max(map(len, unique)) > 12 else columns
         figure.legend(list(unique.values()), list(unique), loc="outside upper right", ncols=columns, handlelength=2.4)

@@ -12,12 +12,11 @@ from tapemeasure.plotting.canvas import (
     finite_limits,
     frequency_axis,
     legend,
-    line_style,
     percent_axis,
     picture,
     say_empty,
 )
-from tapemeasure.plotting.curves import Curve
+from tapemeasure.plotting.curves import Curve, drawn_style
 from tapemeasure.trajectory import DelayTrajectory
 
 SEGMENT_S = 5.0
@@ -97,7 +96,7 @@ def draw_speed_density(axes: Axes, curves: Sequence[Curve]) -> None:
     seen = []
     for index, curve in enumerate(curves):
         shown = np.where(np.isfinite(curve.y) & (curve.y > 0.0), curve.y, np.nan)
-        axes.plot(curve.x, shown, label=curve.label, **line_style(index))
+        axes.plot(curve.x, shown, **drawn_style(curve, index))
         seen.append(shown[(curve.x >= LOWEST_HZ) & (curve.x <= HIGHEST_HZ)])
     limits = finite_limits(np.log10(np.concatenate([np.empty(0), *seen])), smallest_span=1.0)
     if limits is None:
@@ -124,7 +123,7 @@ def plot_third_octaves(curves: Sequence[Curve], path: Path, *, title: str = "", 
     with picture(path, title=title, force=force) as (axes,):
         for index, curve in enumerate(curves):
             shown = np.where(np.isfinite(curve.y), curve.y, np.nan)
-            axes.plot(curve.x, shown, marker="os^Dv"[index % 5], markersize=3.5, label=curve.label, **line_style(index))
+            axes.plot(curve.x, shown, marker="os^Dv"[index % 5], markersize=3.5, **drawn_style(curve, index))
         limits = finite_limits(np.concatenate([np.empty(0), *(curve.y for curve in curves)]), smallest_span=20.0)
         if limits is None:
             say_empty(axes)

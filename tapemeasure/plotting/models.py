@@ -13,10 +13,10 @@ from tapemeasure.units import db_from_power
 
 def plot_training(
     epochs: FloatArray,
+    path: Path,
     *,
     train_loss: FloatArray,
     validation_esr: FloatArray,
-    path: Path,
     best_epoch: int | None = None,
     title: str = "",
     force: bool = False,
@@ -27,10 +27,10 @@ def plot_training(
     ----------
     epochs : ndarray, shape (n_epochs,)
         Numbers of the epochs.
-    train_loss, validation_esr : ndarray, shape (n_epochs,)
-        Power ratios (0.01 = 1 %); gaps where not finite.
     path : Path
         ``.png``, ``.svg`` or ``.pdf``.
+    train_loss, validation_esr : ndarray, shape (n_epochs,)
+        Power ratios (0.01 = 1 %); gaps where not finite.
     best_epoch : int or None
         The exported epoch, marked.
     title : str

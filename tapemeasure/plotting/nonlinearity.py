@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapemeasure.plotting.canvas import COLOURS, finite_limits, legend, line_style, percent_axis, picture, say_empty
+from tapemeasure.plotting.curves import Curve, Look, drawn_style
 
 LOOP_SIDE_IN = 4.6
 
@@ -22,14 +23,31 @@ class _Bar:
     told: bool
 
 
-def plot_loops(loops: Sequence[Mapping[str, Any]], path: Path, *, title: str = "", force: bool = False) -> None:
-    """Draw hysteresis loops, input and output each as a part of full scale.
+def loop_curve(loop: Mapping[str, Any], *, look: Look | None = None, name: str = "") -> Curve:
+    """A hysteresis loop, closed, as a curve: input and output as parts of full scale, named by frequency and level.
 
     Parameters
     ----------
-    loops : sequence of mapping
-        Values of `tapemeasure.analysis.loops.HysteresisLoop`, drawn one into the other, as given; the legend names
-        level and frequency.
+    loop : mapping
+        Values of `tapemeasure.analysis.loops.HysteresisLoop`.
+    look : Look or None
+        As in `Curve`.
+    name : str
+        Put before frequency and level.
+    """
+    played, heard = (np.asarray(loop[key], dtype=np.float64) for key in ("input", "output"))
+    closed = np.arange(len(played) + 1) % len(played)
+    label = f"{name} {loop['frequency_hz']:g} Hz, {loop['level_dbfs']:.0f} dBFS".strip()
+    return Curve(label, played[closed], heard[closed], look=look)
+
+
+def plot_loops(loops: Sequence[Curve], path: Path, *, title: str = "", force: bool = False) -> None:
+    """Draw hysteresis loops, input and output each as a part of full scale, one into the other.
+
+    Parameters
+    ----------
+    loops : sequence of Curve
+        As `loop_curve` gives them.
     path : Path
         ``.png``, ``.svg`` or ``.pdf``.
     title : str
@@ -46,10 +64,7 @@ def plot_loops(loops: Sequence[Mapping[str, Any]], path: Path, *, title: str = "
     """
     with picture(path, title=title, force=force, width_in=LOOP_SIDE_IN, height_in=LOOP_SIDE_IN) as (axes,):
         for index, loop in enumerate(loops):
-            label = f"{loop['frequency_hz']:g} Hz, {loop['level_dbfs']:.0f} dBFS"
-            played, heard = (np.asarray(loop[key], dtype=np.float64) for key in ("input", "output"))
-            closed = np.arange(len(played) + 1) % len(played)
-            axes.plot(played[closed], heard[closed], label=label, **line_style(index))
+            axes.plot(loop.x, loop.y, **drawn_style(loop, index))
         axes.axhline(0.0, color="#555555", linewidth=0.6)
         axes.axvline(0.0, color="#555555", linewidth=0.6)
         axes.set_xlabel("input / full scale")

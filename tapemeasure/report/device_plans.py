@@ -1,6 +1,5 @@
 """Pictures of a device's trained model, and of machines or takes on the same axes."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,15 +9,24 @@ from tapemeasure import plotting
 from tapemeasure.dsp.spectra import octave_grid, power_spectrum, smooth_octaves
 from tapemeasure.io import read_audio
 from tapemeasure.plotting import Curve
-from tapemeasure.report.figures import number
-from tapemeasure.report.gather import DeviceResults, Values
+from tapemeasure.report.figures import as_array, number
+from tapemeasure.report.gather import DeviceResults
 from tapemeasure.report.machines import Comparison
 from tapemeasure.report.metrics import error_of, models_of
-from tapemeasure.report.plan import HISS_AXES, RESPONSE_AXES, SPEED_AXES, Plan, as_array, curves_plan
+from tapemeasure.report.plan import (
+    DENSITY_AXES,
+    HISS_AXES,
+    RESPONSE_AXES,
+    SPEED_AXES,
+    Axes,
+    Plan,
+    curves_plan,
+)
 from tapemeasure.report.words import model_name, model_verdict
 
 WINDOW_S = 0.1
 SMOOTHING_OCTAVES = 1.0 / 12.0
+ESR_AXES = Axes("epoch", "error-to-signal ratio / %", log_y=True)
 
 
 def shared_plans(comparison: Comparison | None) -> list[Plan]:
@@ -55,27 +63,20 @@ def model_plans(device: DeviceResults) -> list[Plan]:
     if epochs:
         best = number(device.training, "best_epoch")
         caption = "How the network learned" + ("." if best is None else f"; epoch {best:g} was the best and is kept.")
-        plans.append(Plan("training", "Training", caption, partial(_draw_training, epochs, best)))
+        columns = (as_array([row.get(key) for row in epochs]) for key in ("epoch", "train_loss", "validation_esr"))
+        numbers, loss, esr = columns
+        curves = (Curve("training", numbers, 100.0 * loss), Curve("validation", numbers, 100.0 * esr))
+        draw = partial(
+            plotting.plot_training, numbers, train_loss=loss, validation_esr=esr,
+            best_epoch=None if best is None else int(best), force=True,
+        )  # fmt: skip
+        plans.append(Plan("training", "Training", caption, draw, ESR_AXES, curves))
     if {"target", "residual"} <= set(device.excerpts):
         caption = "What the network gets wrong, beside what it should give: the gap between the curves is the accuracy."
-        plans.append(Plan("residual", "Spectrum of the residual", caption, partial(_draw_residual, device)))
+        spectra = [_audio_spectrum(name, device.excerpts[name]) for name in ("target", "residual")]
+        heading = "Spectrum of the residual"
+        plans.append(curves_plan("residual", heading, caption, spectra, plotting.plot_spectrum, DENSITY_AXES))
     return plans
-
-
-def _draw_training(epochs: Sequence[Values], best: float | None, path: Path) -> None:
-    plotting.plot_training(
-        as_array([row.get("epoch") for row in epochs]),
-        train_loss=as_array([row.get("train_loss") for row in epochs]),
-        validation_esr=as_array([row.get("validation_esr") for row in epochs]),
-        best_epoch=None if best is None else int(best),
-        path=path,
-        force=True,
-    )
-
-
-def _draw_residual(device: DeviceResults, path: Path) -> None:
-    curves = [_audio_spectrum(name, device.excerpts[name]) for name in ("target", "residual")]
-    plotting.plot_spectrum(curves, path, force=True)
 
 
 def _audio_spectrum(label: str, path: Path) -> Curve:

@@ -3,11 +3,16 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
-from tapemeasure.report.gather import TakeResults, Values
+import numpy as np
+
+from tapemeasure.arrays import FloatArray
+from tapemeasure.report.gather import DeviceResults, TakeResults, Values
 from tapemeasure.units import db_from_power
 
+SIGNIFICANT_DIGITS = 6
 STEP_HZ, STEP_DBFS, LINEAR_DBFS = 1000.0, -6.0, -30.0
 IEC_FLUTTER = "IEC 60386, AES6-2008"
 RESPONSE, LEVELS, TAPE, DELAY = "Frequency response", "Distortion and level", "Channels and tape", "Delay"
@@ -80,6 +85,24 @@ def number(values: Any, *keys: str) -> float | None:
     if isinstance(values, bool) or not isinstance(values, int | float) or not math.isfinite(values):
         return None
     return values
+
+
+def as_array(values: Any) -> FloatArray:
+    """List of numbers, None as NaN."""
+    return np.array([np.nan if value is None else value for value in values or []], dtype=np.float64)
+
+
+def typical(device: DeviceResults, figure: Figure) -> float | None:
+    """Median of a figure over the takes in which it was measured."""
+    known = [value for take in device.takes if (value := figure.read(take)) is not None]
+    return median(known) if known else None
+
+
+def rounded(value: float | None) -> float | None:
+    """A figure to the digits of metrics.json."""
+    if value is None or isinstance(value, int):
+        return value
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 
 def _tracked(key: str, scale: float = 1.0) -> Read:

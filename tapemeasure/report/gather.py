@@ -10,6 +10,8 @@ The folder holds, all of it optional::
     models/<device>/training.json           epochs, best_epoch
     evaluation/<device>.json                rows: model, esr, dc_blocked_esr, mr_stft
     evaluation/<device>/*.wav               excerpts: input, target, model, residual
+    emulated/<device>/take.wav, delay.npz   what the replica made of the test signals, and the delay that it made up
+    replica_measurements/<device>/replica.json   its measurement, as those of the takes
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +24,8 @@ from tapemeasure.io import read_json, sha256_of_file
 from tapemeasure.trajectory import DelayTrajectory, load_trajectory
 
 Values = Mapping[str, Any]
-FOLDERS = ("captures", "delays", "aligned", "hiss", "measurements", "models", "evaluation")
+REPLICA = "replica"
+FOLDERS = ("captures", "delays", "aligned", "hiss", "measurements", "models", "evaluation", "replica_measurements")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class DeviceResults:
         What training.json and the evaluation's JSON hold.
     excerpts : mapping of str to Path
         Short audio of the evaluation, by what it is.
+    replica : TakeResults or None
+        What the replica made of the test signals, read like a take of the machine.
     """
 
     name: str
@@ -71,6 +76,7 @@ class DeviceResults:
     training: Values | None = None
     evaluation: Values | None = None
     excerpts: Mapping[str, Path] = field(default_factory=dict)
+    replica: TakeResults | None = None
 
 
 @dataclass(frozen=True)
@@ -174,14 +180,30 @@ class _Reader:
             raise AudioFileError(f"{captures_file}: a take has no name; run the stage `simulate` again") from error
         names = [*listed, *(found for found in self._take_names(name) if found not in listed)]
         excerpts = {p.stem: p for p in _children(self.folder / "evaluation" / name) if p.suffix == ".wav"}
+        takes = tuple(self._take(name, take, listed.get(take, {})) for take in names)
         return DeviceResults(
             name=name,
             kind=captures.get("kind"),
             reason=captures.get("reason"),
-            takes=tuple(self._take(name, take, listed.get(take, {})) for take in names),
+            takes=takes,
             training=self._json(self.folder / "models" / name / "training.json"),
             evaluation=self._json(self.folder / "evaluation" / f"{name}.json"),
             excerpts=excerpts,
+            replica=self._replica(name, timeline=takes[0].timeline if takes else None),
+        )
+
+    def _replica(self, device: str, *, timeline: Path | None) -> TakeResults | None:
+        measurement = self._json(self.folder / "replica_measurements" / device / "replica.json")
+        if measurement is None:
+            return None
+        played = self.folder / "emulated" / device
+        return TakeResults(
+            name=REPLICA,
+            output=self._existing(played / "take.wav"),
+            timeline=timeline,
+            trajectory=self._trajectory(played / "delay.npz"),
+            delay=measurement.get("delay"),
+            measurement=measurement,
         )
 
     def _take_names(self, device: str) -> list[str]:

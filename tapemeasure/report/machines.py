@@ -11,12 +11,10 @@ from statistics import median
 
 import numpy as np
 
-from tapemeasure.arrays import FloatArray
-from tapemeasure.dsp.spectra import octave_grid
-from tapemeasure.plotting import Curve, speed_density
-from tapemeasure.report.figures import FIGURES, number
-from tapemeasure.report.gather import DeviceResults, TakeResults, Values
-from tapemeasure.report.metrics import typical
+from tapemeasure.plotting import Curve
+from tapemeasure.report.curves import hiss_curve, noise_of, response_curve, speed_curve
+from tapemeasure.report.figures import FIGURES, number, typical
+from tapemeasure.report.gather import DeviceResults, TakeResults
 from tapemeasure.report.words import NOT_MEASURED, figure_text, hertz_text, measured_text
 from tapemeasure.units import db_from_power
 
@@ -33,11 +31,6 @@ SHARED_FIGURES = (
     "noise_above_200hz_dbfs",
     "noise_a_dbfs",
 )
-GRID_HZ = octave_grid(low_hz=20.0, high_hz=20000.0, per_octave=24)
-SMALLEST_SIGMA_DB = 0.02
-LARGEST_SIGMA_DB = 1.0
-LOWEST_DBFS = -160.0
-"""A computed machine may be silent between its pieces; this much below full scale is drawn."""
 
 
 @dataclass(frozen=True)
@@ -66,21 +59,15 @@ def compare(devices: Sequence[DeviceResults]) -> Comparison | None:
     measured = [device for device in devices if any(_is_measured(take) for take in device.takes)]
     if len(measured) < 2:
         return None
-    responses = [_response(device) for device in measured]
+    responses = [response_curve(device) for device in measured]
     rows = [*_figure_rows(measured), *_response_rows(responses), *_noise_rows(measured)]
     return Comparison(
         devices=tuple(device.name for device in measured),
         rows=tuple(row for row in rows if any(text != NOT_MEASURED for text in row[1])),
-        speed=_drawn([_speed(device) for device in measured]),
+        speed=_drawn([speed_curve(device) for device in measured]),
         response=_drawn(responses),
-        hiss=_drawn([_hiss(device) for device in measured]),
+        hiss=_drawn([hiss_curve(device) for device in measured]),
     )
-
-
-def device_curves(device: DeviceResults) -> dict[str, Curve]:
-    """Speed, response and hiss of a device, its takes put together, as in a comparison; none that is empty."""
-    found = {"speed": _speed(device), "response": _response(device), "hiss": _hiss(device)}
-    return {name: curve for name, curve in found.items() if np.isfinite(curve.y).any()}
 
 
 def compare_takes(device: DeviceResults) -> Comparison | None:
@@ -134,7 +121,7 @@ def _median_text(device: DeviceResults, read: Callable[[TakeResults], float | No
 
 
 def _hum_dbfs(take: TakeResults, *, line_hz: float) -> float | None:
-    lines = (_noise(take) or {}).get("hum_lines") or []
+    lines = (noise_of(take) or {}).get("hum_lines") or []
     return next((number(line, "level_dbfs") for line in lines if line.get("frequency_hz") == line_hz), None)
 
 
@@ -143,60 +130,3 @@ def _leakage_dbfs(take: TakeResults) -> float | None:
     levels = [number(segment, "leakage_dbfs") for segment in (take.hiss or {}).get("segments") or []]
     powers = [10.0 ** (level / 10.0) for level in levels if level is not None]
     return db_from_power(float(np.mean(powers))) if powers else None
-
-
-def _noise(take: TakeResults) -> Values | None:
-    """Noise of the hiss segments as captured, else of the aligned output."""
-    for results in (take.hiss, take.measurement):
-        if results is not None and results.get("noise"):
-            noise: Values = results["noise"]
-            return noise
-    return None
-
-
-def _speed(device: DeviceResults) -> Curve:
-    frequency_hz, density = speed_density([take.trajectory for take in device.takes if take.trajectory is not None])
-    return Curve(device.name, frequency_hz, density)
-
-
-def _response(device: DeviceResults) -> Curve:
-    """Mean response relative to 1 kHz, weighted by the uncertainties; gaps where they exceed 1 dB together."""
-    weight, weighted = np.zeros(len(GRID_HZ)), np.zeros(len(GRID_HZ))
-    for take in device.takes:
-        response = (take.measurement or {}).get("response") or {}
-        gain_db = number(response, "gain_db")
-        if gain_db is None or not response.get("sigma_db"):
-            continue
-        frequency_hz = _array(response["frequency_hz"])
-        magnitude_db, sigma_db = (_on_grid(frequency_hz, _array(response[key])) for key in ("magnitude_db", "sigma_db"))
-        known = np.isfinite(magnitude_db) & np.isfinite(sigma_db)
-        share = np.where(known, np.maximum(sigma_db, SMALLEST_SIGMA_DB) ** -2.0, 0.0)
-        weight += share
-        weighted += np.where(known, share * (magnitude_db - gain_db), 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sigma = weight**-0.5
-        mean = np.where(sigma <= LARGEST_SIGMA_DB, weighted / weight, np.nan)
-    return Curve(device.name, GRID_HZ, mean, np.where(np.isfinite(mean), sigma, np.nan))
-
-
-def _on_grid(frequency_hz: FloatArray, values: FloatArray) -> FloatArray:
-    on_grid: FloatArray = np.interp(np.log(GRID_HZ), np.log(frequency_hz), values, left=np.nan, right=np.nan)
-    return on_grid
-
-
-def _hiss(device: DeviceResults) -> Curve:
-    """Mean power in each third octave."""
-    powers: dict[float, list[float]] = {}
-    for take in device.takes:
-        noise = _noise(take) or {}
-        pairs = zip(noise.get("third_octave_hz") or [], noise.get("third_octave_dbfs") or [], strict=True)
-        for centre_hz, level_dbfs in pairs:
-            if level_dbfs is not None:
-                powers.setdefault(centre_hz, []).append(10.0 ** (level_dbfs / 10.0))
-    centres_hz = sorted(powers)
-    levels = [max(db_from_power(float(np.mean(powers[hz]))), LOWEST_DBFS) for hz in centres_hz]
-    return Curve(device.name, np.array(centres_hz, dtype=np.float64), np.array(levels, dtype=np.float64))
-
-
-def _array(values: Sequence[float | None]) -> FloatArray:
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

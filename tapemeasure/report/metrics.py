@@ -3,13 +3,14 @@
 import csv
 import io
 from collections.abc import Mapping
-from statistics import median
 
-from tapemeasure.report.figures import FIGURES, Figure, number
-from tapemeasure.report.gather import DeviceResults, Results, TakeResults, Values
+from tapemeasure.report.figures import FIGURES, number, rounded
+from tapemeasure.report.gather import REPLICA, DeviceResults, Results, TakeResults, Values
+from tapemeasure.report.replica import replica_metrics
 from tapemeasure.units import db_from_power
 
-SIGNIFICANT_DIGITS = 6
+MODEL = "model"
+OWN_NAMES = (MODEL, REPLICA)
 BASELINES = ("input", "gain", "fir")
 ERRORS = ("esr", "dc_blocked_esr", "mr_stft")
 CSV_HEADER = ("device", "take", "figure", "value", "standard_uncertainty", "unit", "standard")
@@ -18,10 +19,11 @@ Metrics = dict[str, dict[str, dict[str, float | None]]]
 
 
 def metrics(results: Results) -> Metrics:
-    """Plain scalars, units in their keys: device, then take or ``model``, then figure.
+    """Plain scalars, units in their keys: device, then take, ``model`` or ``replica``, then figure.
 
     Every take has every key, None where it was not measured; order and digits are stable, and nothing depends on the
-    day. A take that is itself called ``model`` becomes ``take model``.
+    day. A take that is itself called ``model`` becomes ``take model``. Under ``replica`` stands how far the replica is
+    from the machine.
     """
     return {device.name: _device_metrics(device) for device in results.devices}
 
@@ -35,9 +37,9 @@ def metrics_csv(results: Results) -> str:
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(CSV_HEADER)
     for device in results.devices:
-        for take in device.takes:
+        for take in (*device.takes, *([] if device.replica is None else [device.replica])):
             for figure in FIGURES:
-                value, sigma = _rounded(figure.read(take)), _rounded(figure.sigma(take))
+                value, sigma = rounded(figure.read(take)), rounded(figure.sigma(take))
                 if value is not None:
                     sigma_text = "" if sigma is None else f"{sigma}"
                     lines.writerow(
@@ -45,13 +47,16 @@ def metrics_csv(results: Results) -> str:
                     )
         for key, value in (model_metrics(device) if _has_model(device) else {}).items():
             if value is not None:
-                lines.writerow((device.name, "model", key, value, "", "", ""))
+                lines.writerow((device.name, MODEL, key, value, "", "", ""))
     return text.getvalue()
 
 
 def _device_metrics(device: DeviceResults) -> dict[str, dict[str, float | None]]:
-    takes = {("take model" if take.name == "model" else take.name): take_metrics(take) for take in device.takes}
-    return {**takes, "model": model_metrics(device)} if _has_model(device) else takes
+    names = (f"take {take.name}" if take.name in OWN_NAMES else take.name for take in device.takes)
+    values = dict(zip(names, map(take_metrics, device.takes), strict=True))
+    if _has_model(device):
+        values[MODEL] = model_metrics(device)
+    return values if device.replica is None else {**values, REPLICA: replica_metrics(device)}
 
 
 def _has_model(device: DeviceResults) -> bool:
@@ -60,7 +65,7 @@ def _has_model(device: DeviceResults) -> bool:
 
 def take_metrics(take: TakeResults) -> dict[str, float | None]:
     """Every figure of a take by its key."""
-    return {figure.key: _rounded(figure.read(take)) for figure in FIGURES}
+    return {figure.key: rounded(figure.read(take)) for figure in FIGURES}
 
 
 def model_metrics(device: DeviceResults) -> dict[str, float | None]:
@@ -69,7 +74,7 @@ def model_metrics(device: DeviceResults) -> dict[str, float | None]:
     values["gru_better_than_fir_db"] = improvement_db(device)
     values["best_epoch"] = number(device.training, "best_epoch")
     values["parameters"] = number(device.training, "parameters")
-    return {key: _rounded(value) for key, value in values.items()}
+    return {key: rounded(value) for key, value in values.items()}
 
 
 def models_of(device: DeviceResults) -> tuple[str, ...]:
@@ -100,15 +105,3 @@ def improvement_db(device: DeviceResults) -> float | None:
     network = best_network(device)
     fir, error = error_of(device, "fir"), None if network is None else error_of(device, network)
     return db_from_power(fir / error) if fir and error else None
-
-
-def typical(device: DeviceResults, figure: Figure) -> float | None:
-    """Median of a figure over the takes in which it was measured."""
-    known = [value for take in device.takes if (value := figure.read(take)) is not None]
-    return median(known) if known else None
-
-
-def _rounded(value: float | None) -> float | None:
-    if value is None or isinstance(value, int):
-        return value
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")

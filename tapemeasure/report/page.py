@@ -12,14 +12,22 @@ import jinja2
 from markupsafe import Markup, escape
 
 from tapemeasure.report.advice import advise, missing
-from tapemeasure.report.figures import FIGURES, Figure, number
+from tapemeasure.report.figures import FIGURES, Figure, number, typical
 from tapemeasure.report.gather import DeviceResults, Results, TakeResults, Values
 from tapemeasure.report.machines import Comparison
-from tapemeasure.report.metrics import ERRORS, best_network, error_of, models_of, typical
-from tapemeasure.report.pictures import ALL_TAKES, Picture
+from tapemeasure.report.metrics import ERRORS, best_network, error_of, models_of
+from tapemeasure.report.pictures import ALL_TAKES, BOTH, Picture
 from tapemeasure.report.players import Player
+from tapemeasure.report.replica import pairs
 from tapemeasure.report.verdict import judge
-from tapemeasure.report.words import NOT_MEASURED, figure_text, measured_text, model_name, model_verdict
+from tapemeasure.report.words import (
+    NOT_MEASURED,
+    figure_text,
+    measured_text,
+    model_name,
+    model_verdict,
+    signed_text,
+)
 from tapemeasure.report.zoom import csp_hash, plot_script, zoom_all
 
 MAX_PICTURED_TAKES = 4
@@ -194,6 +202,7 @@ def _device(device: DeviceResults, pictures: Sequence[Picture], players: Sequenc
         "alignment": (device.evaluation or {}).get("alignment"),
         "errors": _error_rows(device),
         "model_pictures": [_picture(p) for p in pictures if p.take is None],
+        "replica": _replica(device, [p for p in pictures if p.take == BOTH]),
         "players": [_player(player) for player in players],
     }
 
@@ -225,6 +234,22 @@ def _error_rows(device: DeviceResults) -> list[_Row]:
         cells = [figure_text(None if ratio is None else 100.0 * ratio, digits=3) for ratio in ratios]
         rows.append(_Row(model_name(model), (*cells, figure_text(values["mr_stft"], digits=3))))
     return rows
+
+
+def _replica(device: DeviceResults, pictures: Sequence[Picture]) -> dict[str, Any] | None:
+    """Every figure of the machine and of its replica, and how far they are apart; None without a replica."""
+    groups: dict[str, list[_Row]] = {}
+    given = [] if device.replica is None else [device.replica]
+    for pair in pairs(device):
+        figure = pair.figure
+        cells = (
+            _text(pair.machine, figure, pair.machine_sigma, takes=device.takes),
+            _text(pair.replica, figure, pair.replica_sigma, takes=given),
+            signed_text(pair.difference, pair.sigma, digits=figure.digits),
+            NOT_MEASURED if pair.in_sigmas is None else f"{abs(pair.in_sigmas):.1f}",
+        )
+        groups.setdefault(figure.group, []).append(_Row(figure.label, cells, figure.unit))
+    return {"figures": list(groups.items()), "pictures": [_picture(p) for p in pictures]} if groups else None
 
 
 def _take(take: TakeResults, pictures: Sequence[Picture]) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from tapemeasure.report.device_plans import model_plans, shared_plans
 from tapemeasure.report.gather import DeviceResults, Results
 from tapemeasure.report.machines import Comparison, compare_takes
 from tapemeasure.report.plan import Axes, Plan
+from tapemeasure.report.replica_plans import replica_plans
 from tapemeasure.report.take_plans import take_plans
 
 ALL_TAKES = "all takes"
+BOTH = "machine and replica"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Picture:
     device : str or None
         Whose it is; None where it has several machines side by side.
     take : str or None
-        Of which take (`ALL_TAKES`: of several on the same axes); None for the model's pictures.
+        Of which take (`ALL_TAKES`: of several on the same axes; `BOTH`: beside the replica); None for the model's.
     heading : str
         What it shows.
     caption : str
@@ -102,6 +104,7 @@ def _device_plans(device: DeviceResults) -> list[tuple[str | None, list[Plan]]]:
         (ALL_TAKES, shared_plans(compare_takes(device))),
         *((take.name, take_plans(take)) for take in device.takes),
         (None, model_plans(device)),
+        (BOTH, replica_plans(device)),
     ]
 
 

@@ -3,11 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from tapemeasure.arrays import FloatArray
 from tapemeasure.plotting import Curve
 from tapemeasure.report.figures import number
 from tapemeasure.report.gather import Values
@@ -54,6 +50,7 @@ OVER_FREQUENCY = "frequency / Hz"
 RESPONSE_AXES = Axes(OVER_FREQUENCY, "response / dB", log_x=True)
 SPEED_AXES = Axes("frequency of the speed deviation / Hz", "speed deviation / % per √Hz", log_x=True, log_y=True)
 HISS_AXES = Axes(OVER_FREQUENCY, "level in a third octave / dBFS", log_x=True)
+LOOP_AXES = Axes("input / full scale", "output / full scale")
 DENSITY_AXES = Axes(OVER_FREQUENCY, "density / dBFS per Hz", log_x=True)
 
 
@@ -68,6 +65,11 @@ def curves_plan(
     return Plan(kind, heading, caption, draw, axes, tuple(curves))
 
 
+def ordinal(order: int) -> str:
+    """Order of a harmonic in words: 2nd, 3rd, 4th."""
+    return f"{order}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(order, 'th') }"
+
+
 def level_text(level_dbfs: float) -> str:
     """Level in dBFS with a true minus."""
     return f"{level_dbfs:g} dBFS".replace("-", "−")
@@ -76,8 +78,3 @@ def level_text(level_dbfs: float) -> str:
 def hertz_of(row: Values) -> str:
     """Frequency of a row in words."""
     return hertz_text(number(row, "frequency_hz") or 0.0)
-
-
-def as_array(values: Any) -> FloatArray:
-    """List of numbers, None as NaN."""
-    return np.array([np.nan if value is None else value for value in values or []], dtype=np.float64)

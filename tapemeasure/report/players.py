@@ -20,6 +20,11 @@ ALL_BYTES = 4_000_000
 FLAC_SHARE = 0.75
 """Hiss, the worst case, is packed to about so much of its 16-bit size."""
 
+NETWORK = {
+    "model": "the network's output: the replica's recording path alone",
+    "residual": "difference (residual): machine minus network, delay undone",
+}
+REPLICA_LABEL = "replica, with its own wow, flutter and hiss"
 QUIET_PEAK_DBFS = -12.0
 LOUDEST_RAISE_DB = 80.0
 
@@ -60,21 +65,22 @@ def players(results: Results) -> Mapping[str, Sequence[Player]]:
 def _device_excerpts(device: DeviceResults) -> Iterable[_Excerpt]:
     heard = next((take for take in device.takes if take.input is not None and take.output is not None), None)
     if heard is not None:
-        yield from _take_excerpts(heard)
+        files = {"input": heard.input, "output as recorded": heard.output, "output, delay undone": heard.aligned}
+        yield from _take_excerpts(heard, {f"{label} ({heard.name})": path for label, path in files.items()})
     hissing = next((take for take in device.takes if take.hiss_audio), None)
     if hissing is not None:
         mono, sample_rate = _read_mono(hissing.hiss_audio[0], channel=_channel(hissing))
         yield _excerpt(f"hiss ({hissing.name})", mono, sample_rate, raised=True)
-    for name in ("model", "residual"):
+    for name, label in NETWORK.items():
         if name in device.excerpts:
             mono, sample_rate = _read_mono(device.excerpts[name])
-            label = "the network's output" if name == "model" else "residual: what the network gets wrong"
             yield _excerpt(label, mono, sample_rate, raised=name == "residual")
+    if device.replica is not None:
+        yield from _take_excerpts(device.replica, {REPLICA_LABEL: device.replica.output})
 
 
-def _take_excerpts(take: TakeResults) -> Iterable[_Excerpt]:
-    """The same stretch of input, output and aligned output."""
-    files = {"input": take.input, "output as recorded": take.output, "output, delay undone": take.aligned}
+def _take_excerpts(take: TakeResults, files: Mapping[str, Path | None]) -> Iterable[_Excerpt]:
+    """The same stretch of several files of a take, by label."""
     start_s: float | None = None
     for label, path in files.items():
         if path is None:
@@ -83,7 +89,7 @@ def _take_excerpts(take: TakeResults) -> Iterable[_Excerpt]:
         start_s = _programme_start_s(take, mono, sample_rate) if start_s is None else start_s
         stretch = mono[round(start_s * sample_rate) :]
         if len(stretch):
-            yield _excerpt(f"{label} ({take.name})", stretch, sample_rate, raised=False)
+            yield _excerpt(label, stretch, sample_rate, raised=False)
 
 
 def _read_mono(path: Path, *, channel: int = 0) -> tuple[FloatArray, int]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from tapemeasure.io import refuse_overwrite, write_text
-from tapemeasure.report.gather import DeviceResults, Results
-from tapemeasure.report.machines import device_curves
+from tapemeasure.report.curves import device_curves
+from tapemeasure.report.figures import as_array
+from tapemeasure.report.gather import REPLICA, DeviceResults, Results
 from tapemeasure.report.metrics import error_of, models_of
-from tapemeasure.report.plan import as_array
 
 COLUMNS = {
     "speed": ("device", "frequency_hz", "speed_deviation_pct_per_root_hz"),
@@ -27,15 +27,25 @@ Row = tuple[str, str | float, float]
 
 
 def plot_files(results: Results) -> dict[str, str]:
-    """CSV text of every kind in `COLUMNS`, the header alone where nothing was measured."""
+    """CSV text of every kind in `COLUMNS`, replicas as devices; the header alone where nothing was measured."""
     rows: dict[str, list[Row]] = {kind: [] for kind in COLUMNS}
-    for device in results.devices:
+    for device in _machines_and_replicas(results):
         for kind, curve in device_curves(device).items():
             rows[kind] += _points(device.name, curve.x, curve.y)
         rows["thd"] += _thd(device)
         errors = {model: error_of(device, model) for model in models_of(device)}
         rows["models"] += [(device.name, name, 100.0 * error) for name, error in errors.items() if error is not None]
     return {kind: _csv(COLUMNS[kind], found) for kind, found in rows.items()}
+
+
+def _machines_and_replicas(results: Results) -> list[DeviceResults]:
+    """Every device, and behind it its replica as a device of its own."""
+    found = []
+    for device in results.devices:
+        found.append(device)
+        if device.replica is not None:
+            found.append(DeviceResults(f"{device.name} {REPLICA}", takes=(device.replica,)))
+    return found
 
 
 def write_plot_files(results: Results, folder: Path, *, force: bool) -> tuple[Path, ...]:

@@ -8,17 +8,18 @@ import numpy as np
 
 from tapemeasure import plotting
 from tapemeasure.plotting import Curve, plot_gain_against_level, plot_response, plot_thd_against_level
-from tapemeasure.report.figures import number
+from tapemeasure.report.figures import as_array, number
 from tapemeasure.report.gather import TakeResults, Values
 from tapemeasure.report.plan import (
     DENSITY_AXES,
+    LOOP_AXES,
     RESPONSE_AXES,
     Axes,
     Plan,
-    as_array,
     curves_plan,
     hertz_of,
     level_text,
+    ordinal,
 )
 from tapemeasure.report.words import (
     delay_sentence,
@@ -39,6 +40,8 @@ FLUTTER_AXES = Axes("frequency of the speed deviation / Hz", "speed deviation / 
 DELAY_AXES = Axes("time of the output / s", "delay − mean / µs")
 HARMONIC_AXES = Axes("frequency of the fundamental / Hz", "harmonic / dB re fundamental", log_x=True)
 THD_AXES = Axes(INPUT_LEVEL, "total harmonic distortion / %", log_y=True)
+COMPRESSION_AXES = Axes(INPUT_LEVEL, "level of the output / dBFS")
+DEVIATION_AXES = Axes("frequency / Hz", "response − curve / dB", log_x=True)
 GAIN_AXES = Axes(INPUT_LEVEL, "gain / dB")
 
 
@@ -91,7 +94,9 @@ def _curve_plans(measurement: Values) -> list[Plan]:
         return []
     caption = deviation_sentence(deviation) + " The band is two standard uncertainties wide to each side."
     draw = partial(plotting.plot_deviation, {"": deviation}, force=True)
-    return [Plan("deviation", "Distance from the wanted curve", caption, draw)]
+    frequency_hz, values, sigma = (as_array(deviation[key]) for key in ("frequency_hz", "deviation_db", "sigma_db"))
+    curve = Curve("", frequency_hz, values, sigma)
+    return [Plan("deviation", "Distance from the wanted curve", caption, draw, DEVIATION_AXES, (curve,))]
 
 
 def _distortion_plans(measurement: Values) -> list[Plan]:
@@ -101,7 +106,7 @@ def _distortion_plans(measurement: Values) -> list[Plan]:
         level_dbfs = max(float(row["level_dbfs"]) for row in harmonics)
         loudest = [row for row in harmonics if row["level_dbfs"] == level_dbfs]
         curves = [
-            Curve(f"{_ordinal(row['order'])}", as_array(row["frequency_hz"]), as_array(row["magnitude_db"]))
+            Curve(ordinal(row["order"]), as_array(row["frequency_hz"]), as_array(row["magnitude_db"]))
             for row in loudest
         ]
         caption = (
@@ -127,13 +132,15 @@ def _level_plans(measurement: Values) -> list[Plan]:
         limits = [limit for key in ("maximum_output", "saturation_output") if (limit := measurement.get(key))]
         caption = maximum_output_sentence(measurement) + " The thin lines are what a machine without limits would give."
         draw = partial(plotting.plot_compression, curves, limits=limits, force=True)
-        plans.append(Plan("compression", "Output against input level", caption, draw))
+        shown = tuple(Curve(hertz_of(row), as_array(row["level_dbfs"]), as_array(row["output_dbfs"])) for row in curves)
+        plans.append(Plan("compression", "Output against input level", caption, draw, COMPRESSION_AXES, shown))
     if loops := measurement.get("hysteresis"):
         caption = (
             f"{loop_sentence(loops)} Output over input, the linear response undone. A straight line is a machine that "
             "changes nothing; the bend at the ends is saturation, the open middle what the tape remembers."
         )
-        plans.append(Plan("loops", "Hysteresis", caption, partial(plotting.plot_loops, loops, force=True)))
+        drawn = [plotting.loop_curve(loop) for loop in loops]
+        plans.append(curves_plan("loops", "Hysteresis", caption, drawn, plotting.plot_loops, LOOP_AXES))
     if pairs := measurement.get("intermodulation"):
         caption = (
             f"{intermodulation_sentence(pairs)} What comes back at sums and differences of two tones. An empty bar is "
@@ -162,7 +169,3 @@ def _response_curve(response: Values) -> Curve:
     label = "programme" if level_dbfs is None else level_text(level_dbfs)
     sigma = as_array(response["sigma_db"]) if response.get("sigma_db") else None
     return Curve(label, as_array(response["frequency_hz"]), as_array(response["magnitude_db"]), sigma)
-
-
-def _ordinal(order: int) -> str:
-    return f"{order}{ {2: 'nd', 3: 'rd'}.get(order, 'th') }"

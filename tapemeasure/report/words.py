@@ -62,6 +62,18 @@ def measured_text(value: float | None, sigma: float | None = None, *, digits: in
     return f"{text} ± {sigma:.{places}f} {unit}".strip()
 
 
+def signed_text(value: float | None, sigma: float | None = None, *, digits: int = 3) -> str:
+    """Difference as `measured_text` writes a figure, but with its sign and without its uncertainty.
+
+    Examples
+    --------
+    >>> signed_text(0.01234, 0.0021), signed_text(-3.0, None), signed_text(0.0, 1.0)
+    ('+0.0123', '−3.00', '0.0')
+    """
+    text = measured_text(value, sigma, digits=digits).split(" ±")[0]
+    return f"+{text}" if value is not None and value > 0.0 and text.strip("0.") and text[:1].isdigit() else text
+
+
 def hertz_text(frequency_hz: float, *, digits: int = 3) -> str:
     """Frequency in Hz, or in kHz from 1 kHz on; trailing zeros are left out.
 

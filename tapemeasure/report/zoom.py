@@ -66,10 +66,11 @@ def zoom_json(picture: Picture) -> str | None:
 
 
 def _curve(curve: Curve, index: int) -> dict[str, object]:
+    chosen = curve.look_at(index)
     look = {
         "name": curve.label,
-        "colour": COLOURS[index % len(COLOURS)],
-        "dash": DASH_NAMES[DASHES[index % len(DASHES)]],
+        "colour": COLOURS[chosen.colour % len(COLOURS)],
+        "dash": DASH_NAMES[DASHES[chosen.dash % len(DASHES)]],
     }
     if len(curve.x) > FEW_POINTS and _is_uniform(curve.x):
         return {**look, **_packed(curve)}

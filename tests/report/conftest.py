@@ -1,11 +1,13 @@
 """A realistic folder of results: a synthetic machine whose figures are computed by the package's own functions."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tapemeasure.analysis.delay_statistics import delay_statistics
 from tapemeasure.analysis.hiss import measure_hiss
 from tapemeasure.analysis.linear_fit import fit_fir, fit_gain
 from tapemeasure.analysis.signal_errors import dc_blocked_esr, esr, mr_stft
@@ -21,6 +23,7 @@ from tapemeasure.trajectory import DelayTrajectory
 SAMPLE_RATE = 44100
 MEAN_DELAY_S = 0.1607
 WAVER_S = 100e-6
+REPLICA_GAIN = 10.0 ** (0.5 / 20.0)
 PARAMS = StimuliParams(
     silence_s=1.5,
     pilot=PilotParams(kind="none"),
@@ -46,14 +49,15 @@ def results_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cut = hiss.segments[0].cut(aligned)
     write_audio(folder / "hiss" / "machine" / "take1" / "hiss_01.wav", cut, sample_rate=SAMPLE_RATE)
     _write_model(folder, stimulus.timeline, played, aligned)
+    _write_replica(folder, stimulus, played)
     return folder
 
 
-def machine(played: FloatArray) -> FloatArray:
+def machine(played: FloatArray, *, seed: int = 5) -> FloatArray:
     """Soft saturation, a loss of highs (-3 dB at 12 kHz), hiss and hum."""
     from scipy.signal import butter, sosfilt
 
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     time_s = np.arange(len(played)) / SAMPLE_RATE
     bent = np.tanh(1.2 * played + 0.05) - np.tanh(0.05)
     lost = np.asarray(sosfilt(butter(1, 12000.0, fs=SAMPLE_RATE, output="sos"), bent))
@@ -86,19 +90,25 @@ def _write_captures(folder: Path, stimulus: Stimulus, played: FloatArray, aligne
     write_json(folder / "captures" / "akai" / "takes.json", nothing)
 
 
-def _write_delay(folder: Path, *, length_s: float) -> DelayTrajectory:
+def delay(*, length_s: float, seed: int = 6) -> DelayTrajectory:
+    """Wow of 0.7 Hz and flutter of 9 Hz whose phases the seed decides, with a gap."""
     time_s = np.arange(0.0, length_s, 0.01)
-    rng = np.random.default_rng(6)
-    wave = WAVER_S * np.sin(2 * np.pi * 0.7 * time_s) + 5e-6 * np.sin(2 * np.pi * 9.0 * time_s)
+    rng = np.random.default_rng(seed)
+    slow, fast = (0.0, 0.0) if seed == 6 else rng.uniform(0.0, 2.0 * np.pi, 2)
+    wave = WAVER_S * np.sin(2 * np.pi * 0.7 * time_s + slow) + 5e-6 * np.sin(2 * np.pi * 9.0 * time_s + fast)
     valid = np.ones(len(time_s), dtype=np.bool_)
     valid[500:560] = False
-    trajectory = DelayTrajectory(
+    return DelayTrajectory(
         start_s=0.0,
         rate_hz=100.0,
         delay_s=MEAN_DELAY_S + wave + 1e-6 * rng.standard_normal(len(time_s)),
         sigma_s=np.where(valid, 1e-6, np.inf),
         valid=valid,
     )
+
+
+def _write_delay(folder: Path, *, length_s: float) -> DelayTrajectory:
+    trajectory = delay(length_s=length_s)
     trajectory.save(folder / "delays" / "machine" / "take1.npz")
     figures = {
         "method": "correlation",
@@ -106,7 +116,7 @@ def _write_delay(folder: Path, *, length_s: float) -> DelayTrajectory:
         "delay_std_s": float(np.std(trajectory.delay_s)),
         "delay_peak_to_peak_s": float(np.ptp(trajectory.delay_s)),
         "drift_ppm": 1.5,
-        "speed_deviation_rms_pct": 100.0 * float(np.std(np.gradient(wave, 0.01))),
+        "speed_deviation_rms_pct": 100.0 * float(np.hypot(0.7 * WAVER_S, 9.0 * 5e-6)) * 2.0 * np.pi / np.sqrt(2.0),
         "pulses_expected": None,
         "pulses_found": None,
         "inverted_polarity": False,
@@ -143,6 +153,17 @@ def _write_model(folder: Path, timeline: Timeline, played: FloatArray, aligned: 
         write_audio(folder / "evaluation" / "machine" / f"{name}.wav", samples, sample_rate=SAMPLE_RATE)
     epochs = [{"epoch": n, "train_loss": 0.3 * 0.6**n, "validation_esr": 0.25 * 0.65**n} for n in range(1, 9)]
     write_json(folder / "models" / "machine" / "training.json", {"epochs": epochs, "best_epoch": 8})
+
+
+def _write_replica(folder: Path, stimulus: Stimulus, played: FloatArray) -> None:
+    """The same machine half a decibel louder, with hiss of its own and a delay that moves elsewhere."""
+    heard = REPLICA_GAIN * machine(played, seed=8)
+    trajectory = delay(length_s=len(played) / SAMPLE_RATE, seed=9)
+    measured = measure_take(played, heard, sample_rate=SAMPLE_RATE, timeline=stimulus.timeline, trajectory=trajectory)
+    figures = asdict(delay_statistics(trajectory))
+    write_json(folder / "replica_measurements" / "machine" / "replica.json", measured.as_dict(delay=figures))
+    write_audio(folder / "emulated" / "machine" / "take.wav", heard, sample_rate=SAMPLE_RATE)
+    trajectory.save(folder / "emulated" / "machine" / "delay.npz")
 
 
 @pytest.fixture(scope="session")

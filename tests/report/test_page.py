@@ -83,7 +83,7 @@ def test_links_and_labels_have_their_targets(tags):
 
 def test_pictures_have_texts_with_numbers_and_tables_have_scopes(tags):
     pictures = [attributes for tag, attributes in tags if tag == "img"]
-    assert len(pictures) == 13
+    assert len(pictures) == 18
     assert all(len(attributes["alt"]) > 40 for attributes in pictures)
     assert any("160.7" in attributes["alt"] for attributes in pictures)
     assert all(attributes.get("scope") in ("row", "col", "rowgroup") for tag, attributes in tags if tag == "th")

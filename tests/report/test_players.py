@@ -30,7 +30,7 @@ def test_the_synthetic_machine_has_every_player(results_folder):
     found = players(gather(results_folder))
     assert found["akai"] == []
     labels = " ".join(player.label for player in found["machine"])
-    for word in ("input", "output as recorded", "delay undone", "hiss", "network", "residual"):
+    for word in ("input", "output as recorded", "delay undone", "hiss", "network", "difference", "replica"):
         assert word in labels
     for player in found["machine"]:
         assert 0.0 < player.length_s <= 5.0

@@ -69,7 +69,7 @@ def test_the_page_opens_complete(open_page, report, width, scheme):
     assert messages == []
     assert [url for url in requests if not url.startswith("data:")] == [report.page.as_uri()]
     sizes = page.eval_on_selector_all("img", "all => all.map(i => [i.complete, i.naturalWidth, i.clientWidth])")
-    assert len(sizes) == 13
+    assert len(sizes) == 18
     assert all(complete and natural > 100 and shown > 250 for complete, natural, shown in sizes)
     # only tables may scroll sideways
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -88,7 +88,7 @@ def test_tables_are_filled(open_page):
 def test_a_picture_opens_enlarged_zooms_and_closes(open_page, report):
     page, messages, requests = open_page(width=390)
     assert page.evaluate("typeof Plotly") == "undefined"
-    button = page.locator('button[data-zoom$="delay.svg"]')
+    button = page.locator('button[data-zoom$="take1_delay.svg"]')
     button.click()
     page.wait_for_selector("#zoom-chart .scatterlayer path.js-line", state="attached", timeout=60_000)
     page.wait_for_function("document.getElementById('zoom-says').textContent === ''")
@@ -129,7 +129,7 @@ def test_dark_is_dark_and_light_is_light(open_page):
 def test_players_play(open_page):
     page, messages, _ = open_page()
     players = page.locator("audio")
-    assert players.count() == 6
+    assert players.count() == 7
     for index in range(players.count()):
         result = players.nth(index).evaluate(PLAYED)
         assert result["error"] is None
