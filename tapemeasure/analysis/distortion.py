@@ -7,7 +7,7 @@ import numpy as np
 
 from tapemeasure.analysis.tone_check import require_played_tone
 from tapemeasure.analysis.tone_noise import tones_and_noise
-from tapemeasure.arrays import FloatArray
+from tapemeasure.arrays import BoolArray, FloatArray
 from tapemeasure.errors import ParameterError, SignalError
 from tapemeasure.units import amplitude_from_db
 
@@ -70,7 +70,7 @@ def tone_distortion(
     sample_rate: int,
     frequency_hz: float,
     harmonics: int = 5,
-    silence: FloatArray | None = None,
+    standing: FloatArray | None = None,
 ) -> ToneDistortion:
     """Amplitudes of a steady sine's fundamental and harmonics, and of the noise beside them.
 
@@ -84,9 +84,9 @@ def tone_distortion(
         Of the tone played.
     harmonics : int
         Highest order, 2..9; orders above half the sample rate are left out.
-    silence : ndarray, shape (n_samples,), optional
-        Output while nothing is played, at least 20 periods of the tone: hum or a pilot's crosstalk on the tone or on a
-        harmonic is read there and counted with the noise.
+    standing : ndarray, shape (harmonics,), optional
+        What `standing_amplitudes` reads in a silence: hum or a pilot's crosstalk on the tone or on a harmonic, which is
+        counted with the noise.
 
     Raises
     ------
@@ -96,27 +96,68 @@ def tone_distortion(
         If the lengths differ.
     SignalError
         If the record holds fewer than 20 periods of the tone, the stimulus does not hold the tone, or the output holds
-        one of another frequency; or the silence is too short.
+        one of another frequency.
 
     Notes
     -----
     Windowed least squares at the known frequencies (no leakage between them); exact for a steady tone. Noise is the
     rms of the amplitudes read at ten frequencies 6 to 14 periods of the record beside each harmonic: without
-    `silence` a hum line on a harmonic itself counts as harmonic.
+    `standing` a hum line on a harmonic itself counts as harmonic.
     """
-    if not 2 <= harmonics <= MAX_ORDER:
-        raise ParameterError(f"harmonics = {harmonics}; give a highest order from 2 to {MAX_ORDER}")
+    orders, inside = _orders(harmonics, sample_rate=sample_rate, frequency_hz=frequency_hz)
     played = abs(require_played_tone(stimulus, output, sample_rate=sample_rate, frequency_hz=frequency_hz))
-    orders = np.arange(1.0, harmonics + 1.0)
-    inside = orders * frequency_hz < 0.49 * sample_rate
     heard = np.full(harmonics, np.nan)
     noise = np.full(harmonics, np.nan)
     amplitudes, noise[inside] = tones_and_noise(output, sample_rate=sample_rate, tones_hz=orders[inside] * frequency_hz)
     heard[inside] = np.abs(amplitudes)
-    if silence is not None:
-        standing, beside = tones_and_noise(silence, sample_rate=sample_rate, tones_hz=orders[inside] * frequency_hz)
-        noise[inside] = np.hypot(noise[inside], np.where(np.abs(standing) > STANDING * beside, np.abs(standing), 0.0))
+    if standing is not None:
+        noise[inside] = np.hypot(noise[inside], standing[inside])
     return ToneDistortion(frequency_hz, played, float(heard[0]), heard[1:], noise)
+
+
+def standing_amplitudes(
+    silence: FloatArray, *, sample_rate: int, frequency_hz: float, harmonics: int = 5
+) -> FloatArray:
+    """Amplitudes of what stands in the output at a tone and its harmonics while nothing is played, full scale 1.0.
+
+    Parameters
+    ----------
+    silence : ndarray, shape (n_samples,)
+        Output while nothing is played, at least 20 periods of the tone.
+    sample_rate : int
+        Hz.
+    frequency_hz : float
+        Of the tone.
+    harmonics : int
+        Highest order, 2..9.
+
+    Returns
+    -------
+    ndarray, shape (harmonics,)
+        Orders 1..N; 0 where nothing stands out of the noise, or above half the sample rate.
+
+    Raises
+    ------
+    ParameterError
+        If `harmonics` is outside 2..9.
+    SignalError
+        If the silence is too short.
+    """
+    orders, inside = _orders(harmonics, sample_rate=sample_rate, frequency_hz=frequency_hz)
+    if not inside.any():
+        return np.zeros(harmonics)
+    found, beside = tones_and_noise(silence, sample_rate=sample_rate, tones_hz=orders[inside] * frequency_hz)
+    standing = np.zeros(harmonics)
+    standing[inside] = np.where(np.abs(found) > STANDING * beside, np.abs(found), 0.0)
+    return standing
+
+
+def _orders(harmonics: int, *, sample_rate: int, frequency_hz: float) -> tuple[FloatArray, BoolArray]:
+    """Orders 1..N, and which of them lie below half the sample rate."""
+    if not 2 <= harmonics <= MAX_ORDER:
+        raise ParameterError(f"harmonics = {harmonics}; give a highest order from 2 to {MAX_ORDER}")
+    orders = np.arange(1.0, harmonics + 1.0)
+    return orders, orders * frequency_hz < 0.49 * sample_rate
 
 
 def distortion_vs_level(steps: Sequence[ToneDistortion]) -> DistortionVsLevel:

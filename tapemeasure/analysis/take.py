@@ -99,7 +99,13 @@ from typing import Any
 import numpy as np
 
 from tapemeasure.analysis.delay_statistics import delay_statistics
-from tapemeasure.analysis.distortion import DistortionVsLevel, ToneDistortion, distortion_vs_level, tone_distortion
+from tapemeasure.analysis.distortion import (
+    DistortionVsLevel,
+    ToneDistortion,
+    distortion_vs_level,
+    standing_amplitudes,
+    tone_distortion,
+)
 from tapemeasure.analysis.harmonics import HarmonicResponse
 from tapemeasure.analysis.noise import Noise, measure_noise
 from tapemeasure.analysis.response import Response, programme_response
@@ -345,14 +351,18 @@ def _thd_vs_level(
 ) -> tuple[DistortionVsLevel, ...]:
     margin = round(STEP_MARGIN_S * sample_rate)
     tones: dict[float, list[ToneDistortion]] = {}
+    standing = {
+        hz: standing_amplitudes(silence, sample_rate=sample_rate, frequency_hz=hz, harmonics=harmonics)
+        for hz in {segment.frequencies_hz[0] for segment in steps}
+        if silence is not None and len(silence) >= MIN_PERIODS * sample_rate / hz
+    }
     for segment in steps:
         steady = slice(segment.start_samples + margin, segment.stop_samples - margin)
         frequency_hz = segment.frequencies_hz[0]
-        long_enough = silence is not None and len(silence) >= MIN_PERIODS * sample_rate / frequency_hz
         try:
             tone = tone_distortion(
                 played[steady], heard[steady], sample_rate=sample_rate, frequency_hz=frequency_hz, harmonics=harmonics,
-                silence=silence if long_enough else None,
+                standing=standing.get(frequency_hz),
             )  # fmt: skip
         except SignalError as error:
             warnings.append(f"{segment.name}: {error}")

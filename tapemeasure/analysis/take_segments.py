@@ -96,9 +96,10 @@ def _plays_the_same(take: TakeView) -> bool:
     """Whether the same signal was played on both tracks."""
     if take.played.shape[1] < 2 or take.heard.shape[1] < 2:
         return False
-    first, second = take.played[:, 0], take.played[:, 1]
-    power = float(np.sqrt(np.sum(first**2) * np.sum(second**2)))
-    return power > 0.0 and float(np.sum(first * second)) >= SAME_SIGNAL * power
+    both = take.played[:, :2]
+    products = both.T @ both
+    power = float(np.sqrt(products[0, 0] * products[1, 1]))
+    return power > 0.0 and float(products[0, 1]) >= SAME_SIGNAL * power
 
 
 def multitone_of(take: TakeView, channel: int) -> Response | None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tapemeasure.arrays import ComplexArray, FloatArray
-from tapemeasure.dsp.spectra import hann, tone_amplitudes
+from tapemeasure.dsp.spectra import fit_tones, hann
 
 _OFFSETS = np.array([-14, -12, -10, -8, -6, 6, 8, 10, 12, 14])
 """Where the noise is read, in periods of the record beside the tone."""
@@ -32,11 +32,7 @@ def tones_and_noise(samples: FloatArray, *, sample_rate: int, tones_hz: FloatArr
     out, with the same window: their leakage would be the noise of a clean device. Half of its power is in phase with a
     tone, so the tone's amplitude is uncertain by ``noise / sqrt(2)``.
     """
-    amplitudes = tone_amplitudes(samples, sample_rate=sample_rate, frequencies_hz=tones_hz.tolist())
-    turn = 2j * np.pi / sample_rate * np.arange(len(samples))
-    rest = samples - np.mean(samples)
-    for amplitude, tone_hz in zip(amplitudes, tones_hz, strict=True):
-        rest = rest - np.real(amplitude * np.exp(turn * tone_hz))
+    amplitudes, rest = fit_tones(samples, sample_rate=sample_rate, frequencies_hz=tones_hz.tolist())
     window = hann(len(samples))
     spectrum = 2.0 * np.abs(np.fft.rfft((rest - np.mean(rest)) * window)) / np.sum(window)
     places = np.round(tones_hz * len(samples) / sample_rate).astype(np.int64)[:, np.newaxis] + _OFFSETS

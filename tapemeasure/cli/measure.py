@@ -15,6 +15,7 @@ from tapemeasure.cli.common import (
     params_option,
     params_or_defaults,
     print_result,
+    threads_option,
     warn,
 )
 from tapemeasure.cli.measure_options import SIDES, STANDARDS, MeasureOptions
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     help="With --tone: the frequency that was recorded (3000 on NAB and JIS test tapes).",
 )
 @click.option("--erased", metavar="FILE", help="With --tone: the same stretch of tape, played after it was erased.")
+@threads_option
 @params_option
 @click.option("-o", "--output", "output_json", metavar="FILE.json", help="Write the JSON here too.")
 @click.option("--plot", metavar="FILE", help="Draw the responses (png, svg or pdf).")
@@ -261,6 +263,7 @@ def _measure(
             trajectory_file=chosen.trajectory,
             label=f"measure: track {name}",
             known_pilot=None if timeline is None else timeline.pilot,
+            threads=chosen.threads,
         )
         delay = {
             "method": tracked.method,
@@ -269,7 +272,9 @@ def _measure(
             "warnings": list(tracked.warnings),
         }
         trajectory, captured = tracked.trajectory, output
-        output = undo_delay(output, tracked.trajectory, sample_rate=sample_rate, length_samples=len(stimulus))
+        output = undo_delay(
+            output, trajectory, sample_rate=sample_rate, length_samples=len(stimulus), threads=chosen.threads
+        )
     measured = measure_take(
         stimulus,
         output,

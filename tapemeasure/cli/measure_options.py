@@ -35,6 +35,7 @@ class MeasureOptions:
     tone: bool
     nominal_hz: float
     erased: str | None
+    threads: int
     machine: "MachineParams"
 
     def check(self) -> None:

@@ -94,6 +94,7 @@ def pair_trajectory(
     trajectory_file: Path | str | None,
     label: str,
     known_pilot: Pilot | None = None,
+    threads: int = 1,
 ) -> PairDelay:
     """Delay of the output behind the input, read from a file or tracked now; the tracker's warnings go to stderr.
 
@@ -109,6 +110,8 @@ def pair_trajectory(
         Of the progress bar.
     known_pilot : Pilot, optional
         Pilot of the input's timeline.
+    threads : int
+        Cores that track a long file at the same time; the result is the same for any number.
     """
     if trajectory_file is not None:
         return load_delays([trajectory_file])
@@ -122,6 +125,7 @@ def pair_trajectory(
             pilot=pilot,
             programme_channel=channel - 1,
             known_pilot=known_pilot,
+            threads=threads,
             progress=progress,
         )
     return tracked_delay(result)

@@ -61,7 +61,13 @@ def apply_delay(
 
 
 def undo_delay(
-    output: FloatArray, trajectory: DelayTrajectory, *, sample_rate: float, length_samples: int, half_taps: int = 32
+    output: FloatArray,
+    trajectory: DelayTrajectory,
+    *,
+    sample_rate: float,
+    length_samples: int,
+    half_taps: int = 32,
+    threads: int = 1,
 ) -> FloatArray:
     """Output on the input's time axis: ``out(u) = y(t)`` where ``t - d(t) = u``.
 
@@ -77,6 +83,8 @@ def undo_delay(
         Length of the result, usually that of the input.
     half_taps : int
         Taps on each side of the windowed sinc.
+    threads : int
+        Cores that work at the same time; the result is the same for any number.
 
     Returns
     -------
@@ -95,8 +103,9 @@ def undo_delay(
     leaves an error below -80 dB up to 0.4 of the sample rate.
     """
     blocks = undo_blocks(
-        [as_channels(output)], trajectory, sample_rate=sample_rate, length_samples=length_samples, half_taps=half_taps
-    )
+        [as_channels(output)], trajectory, sample_rate=sample_rate, length_samples=length_samples,
+        half_taps=half_taps, threads=threads,
+    )  # fmt: skip
     return _gathered(blocks, length_samples, output)
 
 

@@ -200,14 +200,40 @@ def tone_amplitudes(samples: FloatArray, *, sample_rate: float, frequencies_hz: 
     >>> abs(tone_amplitudes(tone, sample_rate=44100, frequencies_hz=[1000.0])).round(9).tolist()
     [0.5]
     """
+    return fit_tones(samples, sample_rate=sample_rate, frequencies_hz=frequencies_hz)[0]
+
+
+def fit_tones(
+    samples: FloatArray, *, sample_rate: float, frequencies_hz: Sequence[float]
+) -> tuple[ComplexArray, FloatArray]:
+    """Amplitudes of tones as `tone_amplitudes` gives them, with its errors, and the signal without tones and constant.
+
+    Returns
+    -------
+    amplitudes : ndarray of complex, shape (n_tones,)
+    rest : ndarray, shape (n_samples,)
+    """
     frequencies = np.asarray(frequencies_hz, dtype=np.float64)
     _check_resolvable(frequencies, n_samples=len(samples), sample_rate=sample_rate)
-    phase = 2.0 * np.pi / sample_rate * np.outer(np.arange(len(samples)), frequencies)
-    basis = np.column_stack([np.ones(len(samples)), np.cos(phase), -np.sin(phase)])
-    weighted = basis * hann(len(samples))[:, np.newaxis]
-    coefficients = np.linalg.solve(weighted.T @ basis, weighted.T @ samples)
     n = len(frequencies)
-    return np.asarray(coefficients[1 : n + 1] + 1j * coefficients[n + 1 :], dtype=np.complex128)
+    basis = np.empty((2 * n + 1, len(samples)))
+    basis[0] = 1.0
+    for row, frequency_hz in enumerate(frequencies, start=1):
+        turning = _turning(2.0 * np.pi * frequency_hz / sample_rate, length_samples=len(samples))
+        basis[row], basis[n + row] = turning.real, -turning.imag
+    weighted = basis * hann(len(samples))
+    coefficients = np.linalg.solve(weighted @ basis.T, weighted @ samples)
+    amplitudes = np.asarray(coefficients[1 : n + 1] + 1j * coefficients[n + 1 :], dtype=np.complex128)
+    return amplitudes, samples - coefficients @ basis
+
+
+def _turning(step_rad: float, *, length_samples: int) -> ComplexArray:
+    """``exp(1j * step_rad * n)``: as products of a coarse and a fine turn, which takes sines of few angles only."""
+    n_fine = int(np.ceil(np.sqrt(max(length_samples, 1))))
+    fine = np.exp(1j * step_rad * np.arange(n_fine))
+    coarse = np.exp(1j * step_rad * n_fine * np.arange(-(-length_samples // n_fine)))
+    turning: ComplexArray = np.outer(coarse, fine).reshape(-1)[:length_samples]
+    return turning
 
 
 def _check_resolvable(frequencies_hz: FloatArray, *, n_samples: int, sample_rate: float) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tapemeasure.plotting.canvas import COLOURS, DASHES, frequency_axis, legend, picture, say_empty
+from tapemeasure.plotting.canvas import frequency_axis, picture, say_empty
+from tapemeasure.plotting.curves import Curve, draw_against_frequency
 
 LEAST_DB = 3.0
 COVERAGE = 2.0
@@ -39,20 +40,18 @@ def plot_deviation(
         if not deviations:
             say_empty(axes)
             return
+        curves = [_curve(name, found) for name, found in deviations.items()]
+        draw_against_frequency(axes, curves)
         low_hz = min(float(found["low_hz"]) for found in deviations.values())
         frequency_axis(axes, low_hz=low_hz, high_hz=max(float(found["high_hz"]) for found in deviations.values()))
         axes.set_ylabel("response - curve / dB")
         axes.axhline(0.0, color="#555555", linewidth=0.8)
-        largest = LEAST_DB
-        for number, (name, found) in enumerate(deviations.items()):
-            frequency, values, sigma = (
-                np.asarray(found[key], dtype=np.float64) for key in ("frequency_hz", "deviation_db", "sigma_db")
-            )
-            colour = COLOURS[number % len(COLOURS)]
-            axes.plot(frequency, values, color=colour, linestyle=DASHES[number % len(DASHES)], label=name)
-            axes.fill_between(
-                frequency, values - COVERAGE * sigma, values + COVERAGE * sigma, color=colour, alpha=0.2, linewidth=0
-            )
-            largest = max(largest, 1.1 * float(np.nanmax(np.abs(values))))
+        largest = max([LEAST_DB, *(1.1 * float(np.nanmax(np.abs(curve.y))) for curve in curves)])
         axes.set_ylim(-largest, largest)
-        legend(axes)
+
+
+def _curve(name: str, found: Mapping[str, Any]) -> Curve:
+    frequency_hz, values, sigma = (
+        np.asarray(found[key], dtype=np.float64) for key in ("frequency_hz", "deviation_db", "sigma_db")
+    )
+    return Curve(name, frequency_hz, values, COVERAGE * sigma)

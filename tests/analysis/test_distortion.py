@@ -3,7 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapemeasure.analysis.distortion import ToneDistortion, distortion_vs_level, tone_distortion
+from tapemeasure.analysis.distortion import (
+    ToneDistortion,
+    distortion_vs_level,
+    standing_amplitudes,
+    tone_distortion,
+)
 from tapemeasure.errors import MismatchError, ParameterError, SignalError
 
 RATE = 44100
@@ -131,7 +136,9 @@ def test_hum_on_a_harmonic_is_no_distortion() -> None:
     played = sine(-48.0, 100.0, seconds=1.0)
     silence = hiss_and_hum()
     fooled = tone_distortion(played, played + hiss_and_hum(), sample_rate=RATE, frequency_hz=100.0)
-    told = tone_distortion(played, played + hiss_and_hum(), sample_rate=RATE, frequency_hz=100.0, silence=silence)
+    standing = standing_amplitudes(silence, sample_rate=RATE, frequency_hz=100.0)
+    assert standing == pytest.approx([0.0, 3e-4, 0.0, 0.0, 0.0], rel=0.05)
+    told = tone_distortion(played, played + hiss_and_hum(), sample_rate=RATE, frequency_hz=100.0, standing=standing)
     # 3e-4 beside 4e-3: hum alone reads as 7.5 % of second harmonic
     assert distortion_vs_level([fooled]).thd_pct[0] == pytest.approx(7.5, rel=0.05)
     curve = distortion_vs_level([told])
@@ -146,8 +153,9 @@ def test_distortion_far_above_the_hum_is_told_with_its_uncertainty() -> None:
     hum = 1e-3 * np.sin(2 * np.pi * 200.0 * time_s + 1.1)
     heard = played + 0.08 * played**2
     silence = hum + 1e-6 * np.random.default_rng(5).standard_normal(len(hum))
+    standing = standing_amplitudes(silence, sample_rate=RATE, frequency_hz=100.0)
     curve = distortion_vs_level([
-        tone_distortion(played, heard - np.mean(heard) + hum, sample_rate=RATE, frequency_hz=100.0, silence=silence)
+        tone_distortion(played, heard - np.mean(heard) + hum, sample_rate=RATE, frequency_hz=100.0, standing=standing)
     ])  # fmt: skip
     expected_pct = 100 * 0.5 * 0.08 * 10 ** (-12 / 20)
     assert curve.thd_sigma_pct[0] == pytest.approx(100 * 1e-3 / np.sqrt(2) / 10 ** (-12 / 20), rel=0.15)
