@@ -23,6 +23,7 @@ from tapemeasure.delay.track import PILOTS
 from tapemeasure.io import provenance
 
 MAX_EVENTS = 10
+TOO_DULL = "elsewhere the programme is too soft or too dull to show one"
 
 
 @click.command(name="track")
@@ -143,6 +144,12 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("match of the programme", f"{summary['match']:.2f}"))
     rows.append(("polarity", "inverted" if summary["inverted_polarity"] else "not inverted"))
     rows += _events("lost samples", summary["lost_samples"], _lost_sample)
+    if summary["lost_samples_seen_pct"] is not None:
+        rows.append(
+            ("lost samples looked for", f"in {summary['lost_samples_seen_pct']:.0f} % of the output: {TOO_DULL}")
+        )
+    elif summary["method"] == "correlation":
+        rows.append(("lost samples", "not looked for (--fast)"))
     rows += _events("dropouts", summary["dropouts"], _dropout)
     return rows
 

@@ -39,6 +39,8 @@ class Points:
         Where the pilot's level falls for a moment.
     told : tuple of str
         What the user should know.
+    clear_share : float or None
+        Part of the output in which the programme would show a lost sample, 0..1; None where a pilot shows them.
     """
 
     method: Method
@@ -53,6 +55,7 @@ class Points:
     lost_samples: tuple[LostSamples, ...] = ()
     dropouts: tuple[Dropout, ...] = ()
     told: tuple[str, ...] = ()
+    clear_share: float | None = None
 
 
 @dataclass(frozen=True)

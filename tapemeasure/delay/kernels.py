@@ -206,3 +206,27 @@ def frame_evidence(
             information[band[f], k] += told
             turn *= step
     return seen, gradient, information
+
+
+@numba.njit(cache=True, nogil=True)
+def energies_through(factor: FloatArray, shape: FloatArray, settled: int) -> FloatArray:
+    """Energy of L^-1 v for v = `shape` centred on every knot, L as scipy's ``cholesky_banded(lower=True)`` has it.
+
+    The answer is followed for `settled` knots behind the shape; infinite where the shape does not fit in.
+    """
+    bands, n = factor.shape
+    half = shape.shape[0] // 2
+    energies = np.full(n, np.inf)
+    answer = np.zeros(shape.shape[0] + settled)
+    for centre in range(half, n - half):
+        first = centre - half
+        count = min(answer.shape[0], n - first)
+        energy = 0.0
+        for i in range(count):
+            value = shape[i] if i < shape.shape[0] else 0.0
+            for j in range(1, min(bands, i + 1)):
+                value -= factor[j, first + i - j] * answer[i - j]
+            answer[i] = value / factor[0, first + i]
+            energy += answer[i] ** 2
+        energies[centre] = energy
+    return energies

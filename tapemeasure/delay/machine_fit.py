@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tapemeasure.arrays import BoolArray, ComplexArray, FloatArray, IntArray
+from tapemeasure.delay.discord import band_discord
 
 LONGEST_FRAME, SHORTEST_FRAME = 8192, 1024
 LONGEST_FRAME_S = 0.2
@@ -46,7 +47,8 @@ def frame_length(n_samples: int, *, sample_rate: float) -> int:
 class SpectralSums:
     """Sums over frames: products of the spectra of the input's powers and of what a machine leaves of the output.
 
-    The machine's responses are `base`. `worth` and `lines`: per frame, what each band tells and on how many lines.
+    The machine's responses are `base`. `worth` and `lines`: per frame, what each band tells and on how many lines;
+    `discord`: how far its bands disagree (`tapemeasure.delay.discord`).
     """
 
     frame: int
@@ -56,6 +58,7 @@ class SpectralSums:
     base: ComplexArray
     worth: list[FloatArray] = field(default_factory=list)
     lines: list[FloatArray] = field(default_factory=list)
+    discord: list[FloatArray] = field(default_factory=list)
     count: int = 0
 
     @classmethod
@@ -133,14 +136,15 @@ def add_frames(
         worth = (worth / max(float(worth.max()), 1e-300)).astype(np.float32)
     for first in range(0, len(views[0]), BATCH):
         x, y = (view[first : first + BATCH] for view in views)
-        linear = fft.rfft(x * window, axis=1)
-        if worth is not None:
+        linear, left = fft.rfft(x * window, axis=1), fft.rfft(y * window, axis=1)
+        if fit is not None and worth is not None:
             parts = worth * (linear.real**2 + linear.imag**2)
             sums.worth.extend(np.add.reduceat(parts, edges, axis=1))
+            sums.discord.extend(band_discord(linear, left, fit.responses[0], fit.noise, edges))
             sums.lines.extend(parts.sum(axis=1) ** 2 / np.maximum((parts**2).sum(axis=1), np.finfo(np.float32).tiny))
         chosen = usable[first : first + BATCH]
         if chosen.any():
-            _add_products(sums, x[chosen], linear[chosen], fft.rfft(y[chosen] * window, axis=1))
+            _add_products(sums, x[chosen], linear[chosen], left[chosen])
 
 
 def _add_products(sums: SpectralSums, x: FloatArray, linear: ComplexArray, left: ComplexArray) -> None:
@@ -211,7 +215,7 @@ def fit_machine(sums: SpectralSums, *, sample_rate: float) -> MachineFit:
     return MachineFit(np.asarray(responses, dtype=np.complex128), np.asarray(noise, dtype=np.float64))
 
 
-def _without_lines(responses: ComplexArray, share: FloatArray, *, sample_rate: float) -> ComplexArray:
+def _without_lines(responses: ComplexArray | FloatArray, share: FloatArray, *, sample_rate: float) -> ComplexArray:
     """Responses averaged over some neighbours each, by the share of the output that they explain.
 
     A frequency that sounds in one passage alone would otherwise take that passage's error of the delay for the

@@ -127,5 +127,5 @@ def _agreement(
     most = float(np.abs(cross).sum()) / length
     # the piece begins `reach` samples behind the begin of what is played around it
     lags = np.arange(-reach, reach + 1)
-    power = np.abs(fft.ifft(cross)[lags - reach]) ** 2 / max(most, 1e-300) ** 2
+    power = (np.abs(fft.ifft(cross)[lags - reach]) / max(most, 1e-300)) ** 2
     return lags / rate, np.asarray(power, dtype=np.float64)

@@ -13,6 +13,7 @@ from tapemeasure.delay.delay_points import moved_guide, restored
 from tapemeasure.delay.demodulation import follow_tone
 from tapemeasure.delay.fusion import fuse_delays
 from tapemeasure.delay.inband import fused_with_programme, track_inband
+from tapemeasure.delay.lost_programme import lost_in_programme
 from tapemeasure.delay.lost_samples import LostSamples, repair_output, to_repaired
 from tapemeasure.delay.lost_search import lost_in_inband, lost_in_pulses, lost_in_tone
 from tapemeasure.delay.periods import missing_periods
@@ -236,8 +237,12 @@ def _by_programme(
     progress: Progress,
 ) -> Points:
     """Delay by the programme and, where there is one, the tone inside it; `output` with its polarity put right."""
-    refined = programme.refined
-    if refined is None:
+    lost: tuple[LostSamples, ...] = ()
+    refined, clear_share = programme.refined, None
+    if refined is None and inband_hz is None:
+        found = lost_in_programme(stimulus, output, programme.frames, sample_rate=sample_rate, progress=progress)
+        refined, lost, clear_share = found.refined, found.lost, found.clear_share
+    elif refined is None:
         refined = refine_delays(stimulus, output, programme.frames, sample_rate=sample_rate, progress=progress)
     if refined.coarse and programme.match < MIN_COARSE_MATCH:
         raise NoMatchError(
@@ -247,7 +252,7 @@ def _by_programme(
         )
     if inband_hz is not None:
         return _by_inband(stimulus, output, programme, refined, inband_hz, sample_rate, rate_hz)
-    return Points(
+    points = Points(
         method="correlation",
         time_s=np.arange(len(refined.delay_s)) * refined.hop_samples / sample_rate,
         delay_s=refined.delay_s,
@@ -256,7 +261,9 @@ def _by_programme(
         polarity=programme.polarity,
         reach_s=1.01 * refined.hop_samples / sample_rate,
         told=(DISTORTED,) if refined.coarse else (),
+        clear_share=clear_share,
     )
+    return restored(points, lost, sample_rate)
 
 
 def _by_inband(

@@ -5,11 +5,12 @@ far, fits the responses h and the noise's spectrum over the whole file, and take
 waveform for the delay at 400 knots a second; `tapemeasure.delay.smoother` joins the knots.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray, Progress, no_progress
+from tapemeasure.delay.discord import machine_error
 from tapemeasure.delay.frame_smoother import WORST_S, smooth_frames
 from tapemeasure.delay.gcc import GOOD_QUALITY, FrameDelays
 from tapemeasure.delay.machine_fit import (
@@ -23,7 +24,7 @@ from tapemeasure.delay.machine_fit import (
     without_delay,
 )
 from tapemeasure.delay.smoother import Coupling, Evidence, Prior, Smoothed, first_prior, smooth_delays
-from tapemeasure.delay.trust import CAPTURE_S, Grid, believable, evident, scatter, telling, voters
+from tapemeasure.delay.trust import CAPTURE_S, Grid, believable, evident, rich, scatter, telling, voters
 from tapemeasure.delay.waveform import FRAMES_PER_BLOCK, add_blocks, block_filters
 from tapemeasure.dsp.fractional import read_at
 
@@ -31,6 +32,11 @@ KNOT_S = 0.0025
 MAX_PASSES = 10
 SETTLED = 0.15
 """Passes end when the delay moves by less than this part of its uncertainty, rms."""
+
+RUNAWAY = 2.0
+"""Passes end, too, when the delay moves by this many times as much as in the calmest pass, which is then kept: where
+there is hardly any noise, each error of the response is believed and drives the next one. What the calmest pass moved
+is part of the uncertainty."""
 
 BLOCKS = 8
 """Blocks that are in memory at a time."""
@@ -52,10 +58,24 @@ TRUST_S = 500e-6
 
 
 @dataclass(frozen=True)
+class LastPass:
+    """What the waveform told last: at the delays `delay_s` of the knots, through the machine `fit`, with this prior.
+
+    `normal`: see `tapemeasure.delay.kernels.add_normal_equations`; `rich`: where the music is more than a tone.
+    """
+
+    delay_s: FloatArray
+    normal: FloatArray
+    rich: BoolArray
+    prior: Prior
+    fit: MachineFit
+
+
+@dataclass(frozen=True)
 class RefinedDelays:
     """Delay and standard uncertainty every `hop_samples` of the output, seconds, and where there is evidence.
 
-    `coarse`: found by correlation alone, because no model of the machine's waveform holds.
+    `coarse`: found by correlation alone, because no model of the machine's waveform holds. `last` is None then.
     """
 
     hop_samples: int
@@ -63,6 +83,7 @@ class RefinedDelays:
     sigma_s: FloatArray
     valid: BoolArray
     coarse: bool = False
+    last: LastPass | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +140,7 @@ def refine_delays(
     delay, sigma, admitted = start.delay_s.copy(), np.full(len(start.delay_s), np.inf), start.sure
     first = _go_through(stimulus, output, delay, start.sure, None, hop=hop, sample_rate=sample_rate)
     fit = without_delay(fit_machine(first.spectra, sample_rate=sample_rate), first.spectra)
-    prior, votes = first_prior(hop / sample_rate), start.sure
+    prior, votes, least = first_prior(hop / sample_rate), start.sure, np.inf
     for step in range(MAX_PASSES):
         progress((step + 1) / (MAX_PASSES + 1))
         if step < len(LIMITS_HZ):
@@ -130,16 +151,25 @@ def refine_delays(
         secure = step >= SECURE_PASSES
         found, coupling = _smoothed(sums, fit, delay, prior, believed=believed, votes=votes, secure=secure, grid=grid)
         prior, sigma = found.prior, found.sigma_s
+        last = LastPass(delay, sums.normal, rich(sums.spectra, grid, len(delay)), prior, fit)
         moved = np.clip(found.delay_s - delay, -TRUST_S, TRUST_S)
         delay = delay + moved
+        movement = _movement(moved, sigma)
+        if secure and movement <= least:
+            least = movement
+            kept = (delay, np.hypot(sigma * np.hypot(1.0, min(movement, 1e3)), _of_machine(sums, grid)), last)
+        if movement > RUNAWAY * least:
+            # delay and response push each other away
+            break
         if step == SECURE_PASSES - 1:
             delay, admitted = _with_likely(delay, sigma, start)
         fresh = fit_machine(sums.spectra, sample_rate=sample_rate)
         known = delayed(fresh, found.band_delay_s - coupling.band_delay_s, sample_rate=sample_rate)
         fit = without_delay(known, sums.spectra)
-        if secure and _settled(moved, found):
+        if secure and movement < SETTLED:
             break
-    refined = _result(delay, sigma, n_input=len(stimulus), grid=grid)
+    delay, sigma, last = kept
+    refined = replace(_result(delay, sigma, n_input=len(stimulus), grid=grid), last=last)
     if refined.valid.sum() < MIN_FOLLOWED * start.likely.sum():
         # no model of this machine's waveform holds
         return _of_frames(coarse, n_input=len(stimulus), sample_rate=sample_rate)
@@ -191,10 +221,20 @@ def _with_likely(delay_s: FloatArray, sigma_s: FloatArray, start: _Start) -> tup
     return np.where(late, start.delay_s + offset, delay_s), start.sure | late
 
 
-def _settled(moved_s: FloatArray, found: Smoothed) -> bool:
-    known = found.sigma_s < CAPTURE_S
-    ratio = (moved_s - np.median(moved_s))[known] / found.sigma_s[known]
-    return bool(known.any()) and float(np.sqrt(np.mean(ratio**2))) < SETTLED
+def _of_machine(sums: _Sums, grid: Grid) -> FloatArray:
+    """Uncertainty at the knots by what the machine's model does not hold, seconds."""
+    knots = np.arange(sums.normal.shape[1]) * grid.hop
+    error = machine_error(np.asarray(sums.spectra.discord, dtype=np.float64))
+    return np.asarray(np.interp(knots, sums.spectra.centres, error) / grid.sample_rate, dtype=np.float64)
+
+
+def _movement(moved_s: FloatArray, sigma_s: FloatArray) -> float:
+    """What a pass has moved the known delays by, the constant apart, in units of their uncertainty, rms."""
+    known = sigma_s < CAPTURE_S
+    if not known.any():
+        return np.inf
+    ratio = (moved_s - np.median(moved_s))[known] / sigma_s[known]
+    return float(np.sqrt(np.mean(ratio**2)))
 
 
 def _go_through(

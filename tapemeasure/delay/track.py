@@ -9,7 +9,7 @@ from tapemeasure.arrays import FloatArray, Progress, as_channels, no_progress
 from tapemeasure.delay.any_speed import at_own_speed, track_any_speed
 from tapemeasure.delay.checks import check_channel
 from tapemeasure.delay.join import core_events, core_points, join_stretches
-from tapemeasure.delay.long import Source
+from tapemeasure.delay.long import Source, Stretch
 from tapemeasure.delay.lost_samples import LostSamples
 from tapemeasure.delay.part import TrackSettings
 from tapemeasure.delay.points import Method
@@ -53,6 +53,9 @@ class TrackResult:
         What the user should know.
     speed_ratio : float
         Speed of the output against the input's where that is so far off that it was taken away for tracking, else 1.
+    lost_seen : float or None
+        Part of the output in which the programme would show a single lost sample, 0..1; None where a pilot shows them,
+        or where none was looked for.
     """
 
     trajectory: DelayTrajectory
@@ -67,6 +70,7 @@ class TrackResult:
     dropouts: tuple[Dropout, ...] = ()
     warnings: tuple[str, ...] = ()
     speed_ratio: float = 1.0
+    lost_seen: float | None = None
 
 
 def track_delay(
@@ -233,7 +237,17 @@ def track_sources(
             *lost_texts(method, time_s=time_s, valid=valid),
         ),
         speed_ratio=tracked.measured_ratio(),
+        lost_seen=_lost_seen(stretches),
     )
+
+
+def _lost_seen(stretches: list[Stretch]) -> float | None:
+    seen = [
+        (stretch.part.points.clear_share, stretch.core[1] - stretch.core[0])
+        for stretch in stretches
+        if stretch.part.points.clear_share is not None
+    ]
+    return sum(share * length for share, length in seen) / sum(length for _, length in seen) if seen else None
 
 
 def track_summary(result: TrackResult, statistics: "DataclassInstance") -> dict[str, Any]:
@@ -251,6 +265,7 @@ def track_summary(result: TrackResult, statistics: "DataclassInstance") -> dict[
         "speed_ratio": result.speed_ratio,
         "median_sigma_s": float(np.median(result.trajectory.sigma_s)),
         "lost_samples": [asdict(event) for event in result.lost_samples],
+        "lost_samples_seen_pct": None if result.lost_seen is None else 100.0 * result.lost_seen,
         "dropouts": [asdict(event) for event in result.dropouts],
         "warnings": list(result.warnings),
     }

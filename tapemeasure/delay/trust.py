@@ -54,6 +54,17 @@ class Grid:
 
 def believable(normal: FloatArray, spectra: SpectralSums, grid: Grid) -> BoolArray:
     """Where output and model agree in shape, are loud enough, and stand on more than a tone."""
+    return alike(normal, grid) & rich(spectra, grid, normal.shape[1])
+
+
+def rich(spectra: SpectralSums, grid: Grid, n_knots: int) -> BoolArray:
+    """Where the evidence stands on more than a tone."""
+    knots = np.arange(n_knots) * grid.hop
+    return np.asarray(np.interp(knots, spectra.centres, spectra.lines) > MIN_LINES)
+
+
+def alike(normal: FloatArray, grid: Grid) -> BoolArray:
+    """Where output and model agree in shape and are loud enough."""
     from scipy.ndimage import uniform_filter1d
 
     _, diagonal, beside, bend, energy, _ = normal
@@ -61,9 +72,7 @@ def believable(normal: FloatArray, spectra: SpectralSums, grid: Grid) -> BoolArr
     expected, observed, strength = (
         window * uniform_filter1d(row, window, mode="nearest") for row in (diagonal + 2.0 * beside, bend, energy)
     )
-    knots = np.arange(len(energy)) * grid.hop
-    rich = np.interp(knots, spectra.centres, spectra.lines) > MIN_LINES
-    return np.asarray((observed > MIN_LOCK * expected) & (expected > 0.0) & (strength > MIN_STRENGTH) & rich)
+    return np.asarray((observed > MIN_LOCK * expected) & (expected > 0.0) & (strength > MIN_STRENGTH))
 
 
 def telling(normal: FloatArray, grid: Grid) -> BoolArray:

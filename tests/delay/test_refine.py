@@ -79,6 +79,21 @@ def test_scrape_flutter_and_honest_uncertainty(known, fast: bool) -> None:
     assert 0.55 < np.mean(np.abs(error) < 1e6 * path.sigma_s[inside]) < 0.82
 
 
+def test_a_machine_without_hiss_is_tracked_well_and_honestly(known) -> None:
+    """Where no noise holds delay and response, they must not drive each other away."""
+    from scipy.signal import butter, sosfilt
+
+    music = known.music(8.0, seed=11)
+    output = sosfilt(butter(2, 13000.0, fs=known.rate, output="sos"), known.machine(np.tanh(music), hiss=0.0))
+    output = output + 1e-6 * np.random.default_rng(5).standard_normal(len(output))
+    path = track_delay(music, output, sample_rate=known.rate, rate_hz=400.0, pilot="none").trajectory
+    inside = path.valid & (path.time_s > 0.2) & (path.time_s < path.time_s[-1] - 0.2)
+    error = 1e6 * (path.delay_s - known.wander(path.time_s))[inside]
+    error -= np.median(error)
+    assert np.sqrt(np.mean(error**2)) < 0.8
+    assert np.mean(np.abs(error) < 1e6 * path.sigma_s[inside]) > 0.5
+
+
 def test_fast_follows_wow_and_flutter_to_some_microseconds(known) -> None:
     music = known.music(12.0, seed=8)
     path = track_delay(music, known.machine(music), sample_rate=known.rate, fast=True).trajectory

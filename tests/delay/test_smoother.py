@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tapemeasure.delay.kernels import banded_inverse, bend_products, prior_precision
-from tapemeasure.delay.smoother import Coupling, Evidence, Prior, innovations, first_prior, smooth_delays
+from tapemeasure.delay.smoother import Coupling, Evidence, Prior, first_prior, innovations, smooth_delays
 from tapemeasure.errors import ParameterError
 
 INTERVAL_S = 0.0025
@@ -118,6 +118,42 @@ def test_a_gap_is_bridged_with_growing_uncertainty() -> None:
     )
     assert found.sigma_s[1500] > 20.0 * found.sigma_s[1300]
     assert np.all(np.abs(found.delay_s - delay)[gap] < 5.0 * found.sigma_s[gap] + 1e-6)
+
+
+def test_flutter_is_carried_through_silences() -> None:
+    time = np.arange(8000) * INTERVAL_S
+    delay = 5e-4 * np.sin(3.0 * time) + 5e-5 * np.sin(54.0 * time)
+    silent = (time % 0.5) > 0.4
+    excess = np.where(silent, np.inf, 1.0)
+    evidence = observed(delay, np.full(len(time), 1e-6), seed=7)
+    found = smooth_delays(
+        evidence,
+        np.zeros(len(time)),
+        prior=first_prior(INTERVAL_S),
+        excess=excess,
+        coupling=alone(evidence, excess),
+        clear=~silent,
+        rounds=12,
+    )
+    error = (found.delay_s - delay)[silent & (time > 0.5)]
+    # a straight line through a silence of 0.1 s would be wrong by 50 us
+    assert np.sqrt(np.mean(error**2)) < 4e-6
+    assert 0.5 < np.sqrt(np.mean((error / found.sigma_s[silent & (time > 0.5)]) ** 2)) < 1.5
+
+
+def test_evidence_that_is_not_clear_does_not_teach_the_prior() -> None:
+    time = np.arange(4000) * INTERVAL_S
+    delay = 3e-4 * np.sin(3.0 * time)
+    unclear = (time % 0.5) > 0.4
+    # what the machine has bent jumps to and fro
+    bent = delay + np.where(unclear, 3e-5 * np.sign(np.sin(400.0 * time)), 0.0)
+    evidence = observed(bent, np.full(len(time), 1e-6), seed=8)
+    settings = {"prior": first_prior(INTERVAL_S), "excess": np.ones(4000), "coupling": alone(evidence, np.ones(4000))}
+    learned, misled = (
+        smooth_delays(evidence, np.zeros(4000), clear=clear, rounds=8, **settings).prior.autocovariance[0]
+        for clear in (~unclear, np.ones(4000, dtype=np.bool_))
+    )
+    assert learned < 0.1 * misled
 
 
 def test_a_band_that_is_late_is_told_from_a_moving_delay() -> None:
