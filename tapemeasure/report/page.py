@@ -15,7 +15,7 @@ from tapemeasure.report.advice import advise, missing
 from tapemeasure.report.figures import FIGURES, Figure, number, typical
 from tapemeasure.report.gather import DeviceResults, Results, TakeResults, Values
 from tapemeasure.report.machines import Comparison
-from tapemeasure.report.metrics import ERRORS, best_network, error_of, models_of
+from tapemeasure.report.metrics import best_network, error_of, models_of
 from tapemeasure.report.pictures import ALL_TAKES, BOTH, Picture
 from tapemeasure.report.players import Player
 from tapemeasure.report.replica import pairs
@@ -229,10 +229,17 @@ def _figure_rows(takes: Sequence[TakeResults]) -> list[tuple[str, list[_Row]]]:
 def _error_rows(device: DeviceResults) -> list[_Row]:
     rows = []
     for model in models_of(device):
-        values = {error: error_of(device, model, error) for error in ERRORS}
-        ratios = [values["esr"], values["dc_blocked_esr"]]
-        cells = [figure_text(None if ratio is None else 100.0 * ratio, digits=3) for ratio in ratios]
-        rows.append(_Row(model_name(model), (*cells, figure_text(values["mr_stft"], digits=3))))
+        errors = {
+            name: error_of(device, model, name)
+            for name in ("esr", "best_lag_esr", "lag_us", "dc_blocked_esr", "mr_stft")
+        }
+        # shares in per cent, a lag to a hundredth of a microsecond
+        factors = {"esr": 100.0, "best_lag_esr": 100.0, "dc_blocked_esr": 100.0}
+        values = [
+            None if error is None else round(error, 2) if name == "lag_us" else factors.get(name, 1.0) * error
+            for name, error in errors.items()
+        ]
+        rows.append(_Row(model_name(model), tuple(figure_text(value, digits=3) for value in values)))
     return rows
 
 

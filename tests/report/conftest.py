@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tapemeasure.analysis.constant_lag import lag_errors
 from tapemeasure.analysis.delay_statistics import delay_statistics
 from tapemeasure.analysis.hiss import measure_hiss
 from tapemeasure.analysis.linear_fit import fit_fir, fit_gain
@@ -144,6 +145,7 @@ def _write_model(folder: Path, timeline: Timeline, played: FloatArray, aligned: 
             "esr": esr(output, target),
             "dc_blocked_esr": dc_blocked_esr(output, target),
             "mr_stft": mr_stft(output, target),
+            **asdict(lag_errors([output], [target], sample_rate=timeline.sample_rate)),
         }
         for name, output in outputs.items()
     ]

@@ -51,6 +51,18 @@ def tags(text):
     return checker.tags
 
 
+def test_errors_of_models_stand_beside_those_at_the_best_lag(text, results_folder):
+    rows = json.loads((results_folder / "evaluation" / "machine.json").read_text())["rows"]
+    fir = next(row for row in rows if row["model"] == "fir")
+    assert "The same at the best lag / %" in text
+    # the same three digits as in the table of errors
+    start = text.index("That lag / µs")
+    cells = re.findall(r"<td>([^<]*)</td>", text[text.index("filter", start) :])[:3]
+    percent = [100.0 * fir["esr"], 100.0 * fir["best_lag_esr"]]
+    assert [float(cell) for cell in cells[:2]] == pytest.approx(percent, rel=0.01)
+    assert float(cells[2].replace("−", "-")) == pytest.approx(fir["lag_us"], abs=0.006)
+
+
 def test_files_are_where_they_should_be(report, results_folder):
     assert json.loads(report.metrics_file.read_text(encoding="utf-8")) == report.metrics
     drawn = sorted(path.name for path in (report.page.parent / "plots").iterdir())
