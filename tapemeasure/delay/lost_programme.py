@@ -22,8 +22,8 @@ from tapemeasure.delay.smoother import Evidence
 from tapemeasure.delay.trust import Grid, alike
 from tapemeasure.delay.waveform import block_filters
 
-THRESHOLD = 6.0
-"""Steps below so many standard deviations are noise: ten minutes of any machine that was tried had none above 5."""
+THRESHOLD = 8.0
+"""Steps below so many standard deviations are noise: clips of a real machine have jerks up to 7."""
 
 CLEAR_SAMPLES = 1.0 / THRESHOLD
 """Uncertainty up to which one sample stands out; above it the programme is too soft or too dull to tell."""
@@ -82,7 +82,7 @@ def lost_in_programme(
 
     Notes
     -----
-    A step counts where it stands 6 standard deviations out, where one sample would, and where less than a quarter of
+    A step counts where it stands 8 standard deviations out, where one sample would, and where less than a quarter of
     a sample is left of it in the repaired output. Soft and dull passages tell nothing; how much of the output is clear
     enough is returned. A machine whose waveform cannot be followed has none that is.
     """

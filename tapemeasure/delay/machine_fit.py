@@ -208,8 +208,9 @@ def fit_machine(sums: SpectralSums, *, sample_rate: float) -> MachineFit:
     left = np.maximum(left, 0.0) / max(count - 1.5 * n_powers, 1.0)
     frequency = np.maximum(np.fft.rfftfreq(sums.frame, 1.0 / sample_rate), 1.0)
     # what whitens must not smear a loud note over the silence beside it
-    left = np.maximum(left, MODEL_ERROR * _smooth(output / count, count))
-    noise = _averaged(_smooth(left, count), sample_rate=sample_rate)
+    left = np.maximum(_smooth(left, count), MODEL_ERROR * _smooth(output / count, count))
+    # amplitudes: of powers, hum would drown what lies beside it
+    noise = _averaged(np.sqrt(left), sample_rate=sample_rate) ** 2
     low_hz = max(LOW_HZ, LOW_BINS * sample_rate / sums.frame)
     noise = noise * (1.0 + (low_hz / frequency) ** LOW_SLOPE)
     return MachineFit(np.asarray(responses, dtype=np.complex128), np.asarray(noise, dtype=np.float64))
