@@ -9,15 +9,14 @@ from stages.common import DATA, device_argument, device_folder, run_stage, takes
 from tapemeasure.arrays import FloatArray
 from tapemeasure.delay.apply import apply_delay
 from tapemeasure.generators.play import HissSource, generated_delay
-from tapemeasure.generators.store import load_hiss_generator
-from tapemeasure.io import read_audio, read_json, write_audio, write_json, write_text
+from tapemeasure.generators.store import DELAY_FILE, HISS_FILE
+from tapemeasure.io import read_audio, read_json, sha256_of_file, write_audio, write_json, write_text
 from tapemeasure.models.delay_generators import load_any_delay
+from tapemeasure.models.hiss_generators import load_any_hiss
 from tapemeasure.params import EmulateParams, load_params
 from tapemeasure.replica.card import replica_card
 from tapemeasure.replica.model import MODEL_FILE, Replica, read_replica
 from tapemeasure.replica.player import played_blocks
-
-DELAY_FILE, HISS_FILE = "delay.safetensors", "hiss.safetensors"
 
 
 def main(device: str) -> None:
@@ -36,23 +35,23 @@ def main(device: str) -> None:
 def _join(device: str, folder: Path) -> None:
     """One folder with recording path, generators, and the card that tells of them."""
     generators = DATA / "generators"
-    sources = (
-        DATA / "models" / device / MODEL_FILE,
-        generators / "delay" / device / DELAY_FILE,
-        generators / "hiss" / device / HISS_FILE,
-    )
+    sources = [DATA / "models" / device / MODEL_FILE]
+    for kind in ("delay", "hiss"):
+        sources += sorted((generators / kind / device).glob(f"{kind}*.safetensors"))
     for source in sources:
-        if source.is_file():
-            shutil.copyfile(source, folder / source.name)
+        shutil.copyfile(source, folder / source.name)
     replica, evaluation = read_replica(folder), read_json(DATA / "evaluation" / f"{device}.json")
     card = replica_card(
         device,
         sample_rate=replica.sample_rate,
+        latency_samples=replica.latency_samples,
         recording_path=replica.facts,
         errors=evaluation["rows"],
         alignment=evaluation["alignment"],
         delay=read_json(generators / "delay" / device / "delay.json"),
         hiss=read_json(generators / "hiss" / device / "hiss.json"),
+        origin=read_json(DATA / "captures" / device / "takes.json"),
+        files={source.name: sha256_of_file(folder / source.name) for source in sources},
     )
     write_text(folder / "card.md", card)
 
@@ -70,7 +69,7 @@ def _play(
         output = apply_delay(output, truth, sample_rate=sample_rate)
         truth.save(played / "delay.npz")
     if (folder / HISS_FILE).is_file():
-        noise, _ = load_hiss_generator(folder / HISS_FILE)
+        noise, _ = load_any_hiss(folder / HISS_FILE)
         output += HissSource(noise, n_channels=1, generator=np.random.default_rng([settings.seed, 1])).read(len(output))
     write_audio(played / "take.wav", output, sample_rate=sample_rate)
 

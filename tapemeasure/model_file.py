@@ -108,7 +108,12 @@ def check_weights(
 
 
 def format_of(path: Path | str) -> str:
-    """Name of the format that a model file is written in; nothing of its weights is read.
+    """Name of the format that a model file is written in; errors as in `facts_of`."""
+    return str(_told_by(path)["format"])
+
+
+def facts_of(path: Path | str) -> dict[str, Any]:
+    """What the training of a model file tells of it; nothing of its weights is read.
 
     Raises
     ------
@@ -117,6 +122,11 @@ def format_of(path: Path | str) -> str:
     TrainingError
         If it is no model file of this program.
     """
+    return dict(_told_by(path)["facts"])
+
+
+def _told_by(path: Path | str) -> dict[str, Any]:
+    """Header of a model file."""
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"{path}: no such file; train a model first")
@@ -125,9 +135,12 @@ def format_of(path: Path | str) -> str:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         data = start + file.read(min(length, LONGEST_HEADER))
     try:
-        return str(json.loads(json.loads(data[8:])["__metadata__"][HEADER_KEY])["format"])
+        header: dict[str, Any] = json.loads(json.loads(data[8:])["__metadata__"][HEADER_KEY])
+        if not (isinstance(header["format"], str) and isinstance(header["facts"], dict)):
+            raise TypeError("format or facts are of another type")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TrainingError(f"{path}: not a model of this program (its header cannot be read)") from error
+    return header
 
 
 def _header(data: bytes, *, format_name: str, version: int, where: Path) -> dict[str, Any]:

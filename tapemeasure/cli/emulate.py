@@ -2,32 +2,34 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
-from tapemeasure.arrays import FloatArray
+from tapemeasure.arrays import FloatArray, Progress
 from tapemeasure.audio_stream import AudioSource, open_audio, write_blocks
 from tapemeasure.cli.common import (
+    FiniteRange,
     check_output,
     force_option,
     json_option,
     print_result,
     progress_bar,
-    two_cores,
     warn,
 )
 from tapemeasure.cli.emulate_noise import Wobble, hiss_source, wobble
+from tapemeasure.cli.emulate_options import replica_options, taken
 from tapemeasure.errors import UsageError
-from tapemeasure.generators.amounts import Amounts
 from tapemeasure.io import provenance
+from tapemeasure.trajectory import DelayTrajectory
 from tapemeasure.units import amplitude_from_db
 
 if TYPE_CHECKING:
     from tapemeasure.devices.neural import NeuralDevice
+    from tapemeasure.generators.tape_motion import TapeMotion
 
 LOUDER_DB = 1.0
 """How far the peak may lie above that of the training before it is told."""
@@ -36,45 +38,13 @@ LOUDER_DB = 1.0
 @click.command(name="emulate")
 @click.argument("input_file", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("output_file", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--model", "model", metavar="M", required=True, type=click.Path(path_type=Path),
-              help="A trained model: its file, or a folder such as data/models/akai.")  # fmt: skip
-@click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True,
-              help="A setting of the machine, for a model that was trained on several. May be repeated.")  # fmt: skip
-@click.option("--delay", metavar="none|generated|measured|FILE", default="none", show_default=True,
-              help="Delay to put on: none; a new one like the machine's; that of a take of the model's device "
-              "(data/delays/<device>); or a file that `track` wrote.")  # fmt: skip
-@click.option("--take", metavar="NAME", help="Take whose delay is meant by --delay measured; the first by default.")
-@click.option("--wow", metavar="FACTOR", type=float, default=1.0, show_default=True,
-              help="Generated delay from 0.2 to 6 Hz against the machine's own; 0 for none.")  # fmt: skip
-@click.option("--flutter", metavar="FACTOR", type=float, default=1.0, show_default=True, help="The same above 6 Hz.")
-@click.option("--drift", metavar="FACTOR", type=float, default=1.0, show_default=True, help="The same below 0.2 Hz.")
-@click.option("--hiss", type=click.Choice(["none", "generated"]), default="none", show_default=True,
-              help="Hiss and hum to put on: none, or new ones like the machine's.")  # fmt: skip
-@click.option("--hiss-db", metavar="DB", type=float, default=0.0, show_default=True,
-              help="Level of the hiss against the machine's own; -inf for none.")  # fmt: skip
-@click.option("--hum-db", metavar="DB", type=float, default=0.0, show_default=True, help="The same for the hum.")
-@click.option("--saturation-db", metavar="DB", type=click.FloatRange(-40.0, 40.0), default=0.0, show_default=True,
-              help="Drive the tape harder by so much; the output is lowered by the same.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Decides delay and hiss.")
+@replica_options
+@click.option("--minutes", metavar="MIN", type=FiniteRange(1e-3, 6000.0),
+              help="Play so much of IN, over and over where it is shorter.  [default: once]")  # fmt: skip
 @json_option
 @force_option
 def command(
-    input_file: Path,
-    output_file: Path,
-    model: Path,
-    assignments: Sequence[str],
-    delay: str,
-    take: str | None,
-    wow: float,
-    flutter: float,
-    drift: float,
-    hiss: str,
-    hiss_db: float,
-    hum_db: float,
-    saturation_db: float,
-    seed: int,
-    as_json: bool,
-    force: bool,
+    input_file: Path, output_file: Path, minutes: float | None, as_json: bool, force: bool, **options: Any
 ) -> None:
     """Run the file IN through a trained replica and write what comes out to OUT, a WAV file.
 
@@ -85,63 +55,54 @@ def command(
     \b
     Examples:
       tapemeasure emulate in.wav out.wav --model data/models/akai
-      tapemeasure emulate in.wav out.wav --model data/replicas/akai --delay generated --hiss generated --seed 3
-      tapemeasure emulate in.wav out.wav --model data/replicas/akai --delay generated --wow 2 --flutter 0
-      tapemeasure emulate in.wav out.wav --model data/models/akai --delay measured --take io_1
+      tapemeasure emulate in.wav out.wav --model akai --delay generated --hiss generated --seed 3
+      tapemeasure emulate in.wav out.wav --model akai --delay sinusoids --hiss noise --minutes 10
+      tapemeasure emulate in.wav out.wav --model akai --delay generated --wow 2 --flutter 0
+      tapemeasure emulate in.wav out.wav --model akai --delay measured --take io_1
       tapemeasure emulate in.wav out.wav --model grid.safetensors --set speed_ips=7.5
     """
     from tapemeasure.devices.neural import NeuralDevice
+    from tapemeasure.generators.whole_replica import WholeReplica, played_through
     from tapemeasure.replica.model import model_path
     from tapemeasure.replica.player import ReplicaPlayer
 
-    model_file = model_path(model)
+    wanted = taken(options)
+    model_file = model_path(wanted.folder)
     source = open_audio(input_file)
-    duration_s = source.n_samples / source.sample_rate
-    put_on = wobble(
-        delay,
-        model,
-        take=take,
-        amounts=Amounts(drift=drift, wow=wow, flutter=flutter),
-        seed=seed,
-        duration_s=duration_s,
-    )
-    noise, hiss_file = hiss_source(
-        hiss,
-        model,
-        n_channels=source.n_channels,
-        sample_rate=source.sample_rate,
-        seed=seed,
-        hiss_db=hiss_db,
-        hum_db=hum_db,
-    )
-    files = {"input": input_file, "model": model_file, "trajectory": put_on.file, "hiss": hiss_file}
+    n_played = source.n_samples if minutes is None else round(60.0 * minutes * source.sample_rate)
+    duration_s = n_played / source.sample_rate
+    put_on = wobble(wanted, duration_s=duration_s)
+    noise, hiss_file = hiss_source(wanted, n_channels=source.n_channels, sample_rate=source.sample_rate)
+    files = {"input": input_file, "model": model_file, "delay": put_on.file, "hiss": hiss_file}
     used = {name: file for name, file in files.items() if file is not None}
     check_output(output_file, endings=(".wav",), force=force, inputs=used.values())
-    device = NeuralDevice(model_file, conditions_of_options(assignments))
-    gain = amplitude_from_db(saturation_db)
+    device = NeuralDevice(model_file, wanted.conditions)
+    device.require_rate(source.sample_rate)
+    peak = _peak(source)
+    gain = amplitude_from_db(wanted.saturation_db)
     with progress_bar(f"emulate {model_file.parent.name}", audio_s=duration_s) as progress:
-        playback = device.stream(
-            _scaled(source.blocks(), gain),
-            n_samples=source.n_samples,
+        trajectory = put_on.known(duration_s)
+        n_samples = _length(trajectory, n_played, source, put_on)
+        whole = WholeReplica(
+            device.replica,
             n_channels=source.n_channels,
-            sample_rate=source.sample_rate,
-            progress=progress,
+            motion=file_motion(put_on, trajectory),
+            noise=None if noise is None else noise.read,
+            gain=gain,
         )
-        peak = _peak(source)
-        n_samples, blocks = _delayed(_scaled(playback.blocks, 1.0 / gain), source, put_on)
         # what is compiled at the first sample is no part of the speed
         ReplicaPlayer(device.replica, n_channels=1).play(np.zeros((1, 1)))
         begin = time.perf_counter()
         write_blocks(
             output_file,
-            blocks if noise is None else noise.added_to(blocks),
+            played_through(whole, _repeated(source, n_played, progress), n_samples=n_samples),
             n_samples=n_samples,
             n_channels=source.n_channels,
             sample_rate=source.sample_rate,
             force=force,
         )
     elapsed_s = max(time.perf_counter() - begin, 1e-9)
-    warnings = [*playback.warnings, *level_warnings(gain * peak, device.replica.facts, path=input_file)]
+    warnings = [*device.warnings(), *level_warnings(gain * peak, device.replica.facts, path=input_file)]
     for text in warnings:
         warn(text)
     result = {
@@ -152,8 +113,8 @@ def command(
         **_facts(device, source),
         "n_samples": n_samples,
         "input_peak_dbfs": _dbfs(peak),
-        "saturation_db": saturation_db,
-        "seed": seed,
+        "saturation_db": wanted.saturation_db,
+        "seed": wanted.seed,
         "realtime_factor": duration_s / elapsed_s,
         "warnings": warnings,
         "provenance": provenance(inputs=used),
@@ -161,8 +122,44 @@ def command(
     print_result(result, as_json=as_json, rows=_rows(result))
 
 
-def _scaled(blocks: Iterator[FloatArray], gain: float) -> Iterator[FloatArray]:
-    return blocks if gain == 1.0 else (gain * block for block in blocks)
+def file_motion(put_on: Wobble, trajectory: DelayTrajectory | None) -> "TapeMotion | None":
+    """Motion of the tape for a delay that is known to its end."""
+    from tapemeasure.generators.play import delay_range
+    from tapemeasure.generators.tape_motion import SplineMotion, TrajectoryMotion, chunks_of, spline_chunks
+
+    if trajectory is None:
+        return None
+    if put_on.generator is None:
+        return TrajectoryMotion(trajectory)
+    pieces = spline_chunks(chunks_of(trajectory.delay_s))
+    limits = delay_range(put_on.generator, put_on.amounts)
+    return SplineMotion(lambda: next(pieces), rate_hz=trajectory.rate_hz, limits=limits)
+
+
+def _repeated(source: AudioSource, n_samples: int, progress: Progress) -> Iterator[FloatArray]:
+    """The blocks of a file, from its start again where it ends, so many samples in all."""
+    done = 0
+    while done < n_samples:
+        for block in source.blocks():
+            part = block[: n_samples - done]
+            done += len(part)
+            yield part
+            progress(done / n_samples)
+            if done == n_samples:
+                return
+
+
+def _length(trajectory: DelayTrajectory | None, n_played: int, source: AudioSource, put_on: Wobble) -> int:
+    """Samples until the last one that goes in has come out."""
+    if trajectory is None:
+        return n_played
+    from tapemeasure.delay.invert import arrival_time
+
+    end_s = n_played / source.sample_rate
+    n_samples = math.ceil(float(arrival_time(np.array([end_s]), trajectory)[0]) * source.sample_rate - 1e-6)
+    if n_samples < 1:
+        raise UsageError(f"{put_on.file}: the delay leaves nothing of {source.path}; check the trajectory")
+    return n_samples
 
 
 def _facts(device: "NeuralDevice", source: AudioSource) -> dict[str, Any]:
@@ -177,44 +174,6 @@ def _facts(device: "NeuralDevice", source: AudioSource) -> dict[str, Any]:
         "sample_rate": source.sample_rate,
         "n_channels": source.n_channels,
     }
-
-
-def conditions_of_options(assignments: Sequence[str]) -> dict[str, float]:
-    """Settings of ``--set NAME=VALUE``.
-
-    Raises
-    ------
-    UsageError
-        If one is not a name, an equals sign and a number.
-    """
-    found = {}
-    for assignment in assignments:
-        name, separator, text = assignment.partition("=")
-        try:
-            found[name] = float(text)
-        except ValueError:
-            separator = ""
-        if not (name and separator):
-            raise UsageError(f"--set {assignment}: give a name and a number, such as speed_ips=7.5")
-    return found
-
-
-def _delayed(blocks: Iterator[FloatArray], source: AudioSource, put_on: Wobble) -> tuple[int, Iterator[FloatArray]]:
-    """Length of the result, and its blocks with the delay put on."""
-    trajectory = put_on.trajectory
-    if trajectory is None:
-        return source.n_samples, blocks
-    from tapemeasure.delay.apply import apply_blocks
-    from tapemeasure.delay.invert import arrival_time
-
-    end_s = source.n_samples / source.sample_rate
-    n_samples = math.ceil(float(arrival_time(np.array([end_s]), trajectory)[0]) * source.sample_rate - 1e-6)
-    if n_samples < 1:
-        raise UsageError(f"{put_on.file}: the delay leaves nothing of {source.path}; check the trajectory")
-    late = apply_blocks(
-        blocks, trajectory, sample_rate=source.sample_rate, length_samples=n_samples, threads=two_cores()
-    )
-    return n_samples, late
 
 
 def _peak(source: AudioSource) -> float:

@@ -1,30 +1,58 @@
-"""``tapemeasure emulate``: which delay and which hiss are put on."""
+"""``tapemeasure emulate`` and ``live``: which delay and which hiss are put on."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tapemeasure.arrays import FloatArray
 from tapemeasure.cli.common import warn
+from tapemeasure.cli.emulate_options import DELAY_NAMES, Wanted
 from tapemeasure.errors import MismatchError, UsageError
 from tapemeasure.generators.amounts import Amounts
+from tapemeasure.model_file import facts_of
 from tapemeasure.trajectory import DelayTrajectory
 
 if TYPE_CHECKING:
+    from tapemeasure.generators.base import DelayGenerator
     from tapemeasure.generators.play import HissSource
 
-DELAY_FILE, HISS_FILE = "delay.safetensors", "hiss.safetensors"
+FIRST_KINDS = {"delay": "lines", "hiss": "noise"}
+"""What a generator is whose file does not say it."""
 
 
 @dataclass(frozen=True)
 class Wobble:
-    """The delay that is put on: where it came from, its file, and the trajectory (None: none)."""
+    """The delay that is put on: where it came from, its file, and a trajectory or a generator (neither: none)."""
 
     source: str
-    file: Path | None
-    trajectory: DelayTrajectory | None
+    file: Path | None = None
+    trajectory: DelayTrajectory | None = None
+    generator: "DelayGenerator | None" = None
+    amounts: Amounts = field(default_factory=Amounts)
+    seed: int = 0
+
+    def known(self, duration_s: float) -> DelayTrajectory | None:
+        """The delay of an output of so many seconds; None for none."""
+        if self.generator is None:
+            return self.trajectory
+        from tapemeasure.generators.play import generated_delay
+
+        return generated_delay(self.generator, duration_s=duration_s, generator=self._random(), amounts=self.amounts)
+
+    def chunks(self) -> Iterator[FloatArray]:
+        """The generated delay without end."""
+        from tapemeasure.generators.play import delay_chunks
+
+        if self.generator is None:
+            raise UsageError(f"{self.source}: is no generated delay")
+        return delay_chunks(self.generator, generator=self._random(), amounts=self.amounts)
+
+    def _random(self) -> np.random.Generator:
+        return np.random.default_rng([self.seed, 0])
 
 
 def folder_of(model: Path) -> Path:
@@ -32,23 +60,41 @@ def folder_of(model: Path) -> Path:
     return (model if model.is_dir() else model.parent).absolute()
 
 
-def generator_file(model: Path, *, kind: str) -> Path:
+def generator_file(model: Path, *, kind: str, name: str | None = None) -> Path:
     """Generator of a replica: in its own folder, or where the pipeline keeps it (data/generators/<kind>/<device>).
+
+    Parameters
+    ----------
+    model : path
+        The replica.
+    kind : str
+        ``delay`` or ``hiss``.
+    name : str, optional
+        Which one; by default the one that was kept.
 
     Raises
     ------
     UsageError
         If there is none.
     """
-    name = DELAY_FILE if kind == "delay" else HISS_FILE
+    from tapemeasure.generators.store import generator_file_name
+
     folder = folder_of(model)
-    places = [folder / name, folder.parent.parent / "generators" / kind / folder.name / name]
-    for place in places:
-        if place.is_file():
-            return place
+    places = [folder, folder.parent.parent / "generators" / kind / folder.name]
+    kept = [place / generator_file_name(kind) for place in places]
+    named = [place / generator_file_name(kind, name) for place in places]
+    for file in named:
+        if file.is_file():
+            return file
+    for file in kept:
+        if file.is_file() and facts_of(file).get("generator", FIRST_KINDS[kind]) == name:
+            return file
+    there = sorted({file.name for place in places for file in place.glob(f"{kind}*.safetensors")})
+    what = f"generator of {kind}" if name is None else f"{kind} generator of the kind {name}"
+    found = f"there are {', '.join(there)}; " if there else ""
     raise UsageError(
-        f"{model}: has no generator of {kind} ({' or '.join(map(str, places))}); run the stage train_{kind}, or "
-        f"give --{kind} none"
+        f"{model}: has no {what} ({' or '.join(map(str, named))}); {found}run the stage train_{kind}, or give "
+        f"--{kind} none"
     )
 
 
@@ -70,71 +116,77 @@ def measured_file(model: Path, *, take: str | None) -> Path:
     return folder / f"{take or takes[0]}.npz"
 
 
-def wobble(delay: str, model: Path, *, take: str | None, amounts: Amounts, seed: int, duration_s: float) -> Wobble:
-    """The delay that ``--delay`` means.
+def wobble(wanted: Wanted, *, duration_s: float | None = None) -> Wobble:
+    """The delay that ``--delay`` means; tells where a known one ends before `duration_s`, seconds.
 
     Raises
     ------
     UsageError
         If there is no such delay, or an amount was given for one that is not generated.
+    ParameterError
+        If an amount is out of range.
+    SignalError
+        If time stands still in it.
     """
+    delay, take, amounts = wanted.delay, wanted.take, wanted.amounts
+    generated = delay == "generated" or delay in DELAY_NAMES
     if take is not None and delay != "measured":
         raise UsageError(f"--take {take}: chooses what --delay measured means; add that")
-    if delay != "generated" and amounts != Amounts():
+    if not generated and amounts != Amounts():
         raise UsageError("--wow, --flutter and --drift scale a generated delay; add --delay generated")
     if delay == "none":
-        return Wobble("none", None, None)
-    if delay == "generated":
-        from tapemeasure.generators.play import generated_delay
+        return Wobble("none")
+    if generated:
         from tapemeasure.models.delay_generators import load_any_delay
 
-        file = generator_file(model, kind="delay")
+        file = generator_file(wanted.folder, kind="delay", name=DELAY_NAMES.get(delay))
         generator, facts = load_any_delay(file)
-        trajectory = generated_delay(
-            generator, duration_s=duration_s, generator=np.random.default_rng([seed, 0]), amounts=amounts
-        )
-        return Wobble(f"generated ({facts.get('generator', 'unknown kind')}, seed {seed})", file, trajectory)
+        name = facts.get("generator", "unknown kind")
+        source = f"generated ({name}, seed {wanted.seed})"
+        return Wobble(source, file, generator=generator, amounts=amounts, seed=wanted.seed)
     from tapemeasure.cli.pair import load_delays
+    from tapemeasure.delay.invert import require_forward
 
-    file = measured_file(model, take=take) if delay == "measured" else Path(delay)
+    file = measured_file(wanted.folder, take=take) if delay == "measured" else Path(delay)
     trajectory = load_delays([file]).trajectory
-    if trajectory.end_s < duration_s:
-        warn(f"{file}: ends at {trajectory.end_s:.1f} s of {duration_s:.1f} s; its last delay is held from there on")
+    require_forward(trajectory)
+    if duration_s is None or trajectory.end_s < duration_s:
+        until = "" if duration_s is None else f" of {duration_s:.1f} s"
+        warn(f"{file}: ends at {trajectory.end_s:.1f} s{until}; its last delay is held from there on")
     return Wobble(str(file), file, trajectory)
 
 
-def hiss_source(
-    hiss: str, model: Path, *, n_channels: int, sample_rate: int, seed: int, hiss_db: float, hum_db: float
-) -> "tuple[HissSource, Path] | tuple[None, None]":
+def hiss_source(wanted: Wanted, *, n_channels: int, sample_rate: int) -> "tuple[HissSource, Path] | tuple[None, None]":
     """The hiss that ``--hiss`` means, and its file; None and None for none.
 
     Raises
     ------
     UsageError
-        If the replica has no generator of hiss, or a level was given for none.
+        If the replica has no such generator of hiss, or a level was given for none.
     MismatchError
         If it was learned at another sample rate.
     """
-    if hiss == "none":
+    hiss_db, hum_db = wanted.hiss_db, wanted.hum_db
+    if wanted.hiss == "none":
         if hiss_db or hum_db:
             raise UsageError("--hiss-db and --hum-db set the level of generated hiss; add --hiss generated")
         return None, None
     from tapemeasure.generators.play import HissSource
-    from tapemeasure.generators.store import load_hiss_generator
+    from tapemeasure.models.hiss_generators import load_any_hiss
 
     for name, level_db in (("--hiss-db", hiss_db), ("--hum-db", hum_db)):
         if math.isnan(level_db) or level_db == math.inf:
             raise UsageError(f"{name} {level_db:g}: give decibels against the machine's own level; -inf for none")
-    file = generator_file(model, kind="hiss")
-    generator, _ = load_hiss_generator(file)
+    file = generator_file(wanted.folder, kind="hiss", name=None if wanted.hiss == "generated" else wanted.hiss)
+    generator, _ = load_any_hiss(file)
     if generator.sample_rate != sample_rate:
         raise MismatchError(
-            f"{file}: hiss learned at {generator.sample_rate} Hz, the input is {sample_rate} Hz; resample the input"
+            f"{file}: hiss learned at {generator.sample_rate} Hz, what is played has {sample_rate} Hz; resample it"
         )
     source = HissSource(
         generator,
         n_channels=n_channels,
-        generator=np.random.default_rng([seed, 1]),
+        generator=np.random.default_rng([wanted.seed, 1]),
         hiss_db=hiss_db,
         hum_db=hum_db,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tapemeasure.cli.common import check_output, force_option, json_option, print_result, warn
-from tapemeasure.cli.emulate import conditions_of_options
+from tapemeasure.cli.emulate_options import conditions_of_options
 from tapemeasure.errors import UsageError
 from tapemeasure.io import json_text, write_bytes, write_text
 

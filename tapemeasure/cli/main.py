@@ -30,6 +30,7 @@ COMMANDS = {
     "measure": "Measure response, distortion, noise, and delay of a take.",
     "fit": "Find the built-in tape machine's settings that come nearest to a recording.",
     "emulate": "Run a file through a trained replica of a machine.",
+    "live": "Play through a trained replica in real time, from a sound card's inputs to its outputs.",
     "export": "Write a trained replica for other programs: ONNX, RTNeural, TorchScript, a WAV pair for NAM.",
     "report": "Gather measurements into one page and one metrics file.",
     "params": "Check params.yaml, or lay a profile over it.",

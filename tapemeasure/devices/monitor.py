@@ -12,7 +12,8 @@ from tapemeasure.arrays import Float32Array, FloatArray
 from tapemeasure.devices.hardware import HardwareDevice
 from tapemeasure.devices.real_time import raise_priority, undisturbed
 from tapemeasure.devices.sound_cards import SoundCard, find_input, list_sound_cards, portaudio
-from tapemeasure.devices.stream import FLAGS, STALL_S, WARM_UP_S, let_go
+from tapemeasure.devices.stream import STALL_S, WARM_UP_S, let_go
+from tapemeasure.devices.xruns import FLAGS
 from tapemeasure.errors import DeviceError
 from tapemeasure.params import HardwareSettings
 

@@ -84,11 +84,7 @@ class NeuralDevice:
         SignalError
             While the blocks are taken, if they hold NaN or infinite samples.
         """
-        if sample_rate != self.replica.sample_rate:
-            raise MismatchError(
-                f"{self.model} was trained at {self.replica.sample_rate} Hz, the signal has {sample_rate} Hz; resample "
-                "the signal to that rate, or train a model at the signal's"
-            )
+        self.require_rate(sample_rate)
         return Playback(
             blocks=self._played(blocks, n_samples, n_channels, progress),
             n_samples=n_samples,
@@ -103,6 +99,14 @@ class NeuralDevice:
             details={"facts": dict(self.replica.facts)},
             truths={},
         )
+
+    def require_rate(self, sample_rate: int) -> None:
+        """Raise MismatchError if the rate of a signal, Hz, is not the model's."""
+        if sample_rate != self.replica.sample_rate:
+            raise MismatchError(
+                f"{self.model} was trained at {self.replica.sample_rate} Hz, the signal has {sample_rate} Hz; resample "
+                "the signal to that rate, or train a model at the signal's"
+            )
 
     def warnings(self) -> list[str]:
         """What the user should know about the model."""

@@ -54,3 +54,20 @@ def raise_priority(priority: int = CALLBACK_PRIORITY) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def helping() -> Iterator[None]:
+    """Let the calling thread run before all others but the audio, for a while, where the system allows it.
+
+    Notes
+    -----
+    A thread that holds Python's lock and is then put aside for another program's sake holds up the callback as well.
+    """
+    before = os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None
+    raised = raise_priority(HELPER_PRIORITY)
+    try:
+        yield
+    finally:
+        if raised and before is not None and before not in (os.SCHED_FIFO, os.SCHED_RR):
+            os.sched_setscheduler(0, before, os.sched_param(0))

@@ -5,34 +5,26 @@ import contextlib
 import shutil
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tapemeasure.arrays import Progress
 from tapemeasure.devices.played import ReadAhead
 from tapemeasure.devices.real_time import CALLBACK_PRIORITY, raise_priority
-from tapemeasure.devices.recording import Xrun
 from tapemeasure.devices.sound_cards import Connection, portaudio
 from tapemeasure.devices.take_writer import Float32Array, TakeWriter
+from tapemeasure.devices.xruns import XrunLog
 from tapemeasure.params import HardwareSettings
 
 STALL_S = 5.0
 CLOSE_S = 3.0
 WARM_UP_S = 0.5
-REMEMBERED_BLOCKS = 128
-"""Blocks whose time is kept; a driver tells that it stumbled some of them later."""
-
-LATE_BLOCKS = 0.5
 WATCH_S = 0.05
 DISK_WATCH_S = 1.0
 MAX_LATENCY_S = 60.0
 LEAST_FREE_BYTES = 8 * 2**20
-FLAGS = ("input_underflow", "input_overflow", "output_underflow", "output_overflow")
 
 
 @dataclass(frozen=True)
@@ -78,18 +70,17 @@ class Player:
     ) -> None:
         self.position = 0
         self.total = total
-        self.xruns: list[Xrun] = []
+        self._log = XrunLog(sample_rate=settings.sample_rate)
+        self.xruns = self._log.xruns
         self.busy_s = 0.0
         self.longest_busy_s = 0.0
         self.block_samples = 0
         self.real_time = False
         self._warm_up_samples = round(WARM_UP_S * settings.sample_rate)
         self._source = source
-        self._sample_rate = settings.sample_rate
         self._inputs = [channel - 1 for channel in settings.input_channels]
         self._outputs = [channel - 1 for channel in settings.output_channels]
         self._put = put
-        self._clock: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_BLOCKS)
         self._stop = portaudio().CallbackStop
 
     @property
@@ -108,9 +99,7 @@ class Player:
         count = min(frames, self.total - self.position)
         block = self._source.read(count)
         outdata[: len(block), self._outputs] = block
-        self._clock.append((self.position, float(times.inputBufferAdcTime)))
-        if status:
-            self._note(times, tuple(flag for flag in FLAGS if getattr(status, flag)))
+        self._log.block(self.position, times, status)
         # picking columns by a list copies, as the buffer is PortAudio's
         self._put(indata[:count, self._inputs])
         self.position += count
@@ -120,27 +109,6 @@ class Player:
         self.longest_busy_s = max(self.longest_busy_s, busy_s)
         if self.finished:
             raise self._stop
-
-    def _note(self, times: Any, flags: tuple[str, ...]) -> None:
-        if flags:
-            position = self._stumbled()
-            adc_time_s, dac_time_s = float(times.inputBufferAdcTime), float(times.outputBufferDacTime)
-            self.xruns.append(Xrun(position, position / self._sample_rate, flags, adc_time_s, dac_time_s))
-
-    def _stumbled(self) -> int:
-        """Position of the block whose time of conversion lies furthest behind that of the one before it.
-
-        A driver tells of an xrun by a thread of its own, some blocks later; where no block was late, it is this one.
-        """
-        positions, times_s = np.array(self._clock).T
-        late_s = np.diff(times_s) - np.diff(positions) / self._sample_rate
-        block_s = np.diff(positions) / self._sample_rate
-        if self.xruns:
-            # what was told before is not told again
-            late_s[positions[1:] <= self.xruns[-1].position_samples] = 0.0
-        if not len(late_s) or late_s.max() < LATE_BLOCKS * block_s.max():
-            return self.position
-        return int(positions[1 + int(np.argmax(late_s))])
 
 
 def open_stream(player: Player, settings: HardwareSettings, connection: Connection) -> Any:

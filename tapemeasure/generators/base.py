@@ -1,4 +1,4 @@
-"""What every generator of delay offers, and the measured delay that all of them learn from."""
+"""What every generator of delay or hiss offers, and the measured delay that generators learn from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,6 +47,36 @@ class DelayGenerator(Protocol):
 
     def stream(self, generator: np.random.Generator) -> DelayStream:
         """A new delay, other than all before, decided by the random generator."""
+        ...
+
+
+class HissNoise(Protocol):
+    """A hiss that goes on and on."""
+
+    def read(self, n_samples: int) -> FloatArray:
+        """The next samples of noise, without hum; shape (n_samples, n_channels), full scale 1.0."""
+        ...
+
+    def read_hum(self, n_samples: int) -> FloatArray:
+        """The next samples of hum alone; shape (n_samples, n_channels)."""
+        ...
+
+
+class HissGenerator(Protocol):
+    """Makes hiss like that of a machine."""
+
+    @property
+    def n_channels(self) -> int:
+        """Channels."""
+        ...
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        ...
+
+    def stream(self, generator: np.random.Generator) -> HissNoise:
+        """A new hiss, other than all before, decided by the random generator."""
         ...
 
 

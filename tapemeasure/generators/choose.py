@@ -38,11 +38,17 @@ class GeneratorTrial:
         With what was held out.
     copied : float
         `nearest_neighbour` to what was learned from: far below 1, it is a copy.
+    model : DelayGenerator or None
+        What learned from the other part; None for the real one.
+    learned_s : float
+        Seconds of that part.
     """
 
     name: str
     comparison: DelayComparison
     copied: float
+    model: DelayGenerator | None
+    learned_s: float
 
 
 def generator_trials(
@@ -78,20 +84,24 @@ def generator_trials(
             f"comparison of generators: pieces of {longest:.1f} s, {WINDOW_S:g} s are needed to learn from and as much "
             "to compare with; record 1 minute or more"
         )
-    trials = [GeneratorTrial("real", compare_delays(learned, held_out, take_s=take_s), float("nan"))]
+    floor = compare_delays(learned, held_out, take_s=take_s)
+    trials = [GeneratorTrial("real", floor, float("nan"), None, learned.total_s)]
     n_points = round(PLAYED_TAKES * max(held_out.total_s, take_s) * measured.rate_hz)
     for name, fit in fits.items():
         try:
-            stream = fit(learned).stream(generator.spawn(1)[0])
+            model = fit(learned)
         except SignalError as error:
             log(f"{name}: {error}")
             continue
+        stream = model.stream(generator.spawn(1)[0])
         played = MeasuredDelay((stream.read(n_points),), (0.0,), measured.rate_hz)
         trials.append(
             GeneratorTrial(
                 name,
                 compare_delays(played, held_out, take_s=take_s),
                 compare_delays(played, learned, take_s=take_s).nearest_neighbour,
+                model,
+                learned.total_s,
             )
         )
     return tuple(trials)

@@ -9,7 +9,7 @@ import numpy as np
 from tapemeasure.arrays import ComplexArray, FloatArray, as_channels
 from tapemeasure.dsp.spectra import hann
 from tapemeasure.errors import SignalError
-from tapemeasure.generators.shaped_noise import ShapedNoise
+from tapemeasure.generators.shaped_noise import ShapedNoise, White, white_noise
 from tapemeasure.units import db_from_amplitude, rms
 
 LEAST_S = 0.5
@@ -69,12 +69,23 @@ class HissModel:
 
 
 class HissStream:
-    """A running `HissModel`."""
+    """A running hiss: noises of power 1 through a model's filters, and its hum.
 
-    def __init__(self, model: HissModel, generator: np.random.Generator) -> None:
+    Parameters
+    ----------
+    model : HissModel
+        Filters and hum.
+    generator : numpy.random.Generator
+        Decides which hiss it is.
+    white : callable, optional
+        The noises: gives the next points, shape (n_channels, n); white Gaussian ones by default.
+    """
+
+    def __init__(self, model: HissModel, generator: np.random.Generator, *, white: White | None = None) -> None:
         self._model = model
         noise_generator, phase_generator = generator.spawn(2)
-        self._noise = ShapedNoise(model.taps, noise_generator)
+        source = white or white_noise(noise_generator, n_sources=model.taps.shape[1])
+        self._noise = ShapedNoise(model.taps, source)
         # one moment of the mains, so that its harmonics and channels keep their relations
         self._start_s = float(phase_generator.uniform(0.0, 1.0))
         self._n_read = 0
@@ -136,7 +147,7 @@ def fit_hiss(stretches: Sequence[FloatArray], *, sample_rate: int) -> HissModel:
         for part in np.array_split(stretch, math.ceil(len(stretch) / (PIECE_S * sample_rate)))
     ]
     hum = _fit_hum(pieces, sample_rate=sample_rate)
-    rest = [_without_hum(piece, hum, sample_rate=sample_rate) for piece in pieces]
+    rest = [without_hum(piece, hum, sample_rate=sample_rate) for piece in pieces]
     return HissModel(_fit_taps(rest, sample_rate=sample_rate), hum, sample_rate, measured_s)
 
 
@@ -219,8 +230,18 @@ def _mains_frequency(samples: FloatArray, mains_hz: float, *, sample_rate: int) 
     return float(minimize_scalar(power, bounds=(best - step, best + step), method="bounded").x)
 
 
-def _without_hum(samples: FloatArray, hum: Sequence[HumLine], *, sample_rate: int) -> FloatArray:
-    """A piece less its own hum: amplitudes and phases are fitted anew."""
+def without_hum(samples: FloatArray, hum: Sequence[HumLine], *, sample_rate: int) -> FloatArray:
+    """A piece of noise less its own hum: amplitudes and phases are fitted anew.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples, n_channels)
+        Noise of at most a few seconds, full scale 1.0.
+    hum : sequence of HumLine
+        Where there are harmonics.
+    sample_rate : int
+        Hz.
+    """
     if not hum:
         return samples
     frequencies = [line.frequency_hz for line in hum]

@@ -1,22 +1,71 @@
-"""What the generators give to a replica that plays: a delay trajectory as long as wanted, and hiss block by block."""
+"""What the generators give to a replica that plays: delay as long as wanted, and hiss block by block."""
 
+import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from tapemeasure.arrays import FloatArray
-from tapemeasure.errors import ParameterError
+from tapemeasure.errors import ParameterError, SignalError
 from tapemeasure.generators.amounts import Amounts
-from tapemeasure.generators.base import DelayGenerator
-from tapemeasure.generators.hiss import HissModel
+from tapemeasure.generators.base import DelayGenerator, HissGenerator
 from tapemeasure.trajectory import DelayTrajectory
 from tapemeasure.units import amplitude_from_db
 
-MARGIN_S = 1.0
+MARGIN_S = 4.0
 """A trajectory goes on for so long behind what was asked for: the last sample is played late."""
 
-CHUNK_POINTS = 65536
+CHUNK_POINTS = 256
+"""Streams are always read by so many points: filters round alike then, whoever reads."""
+
+PREVIEW_S = 60.0
+PREVIEW_MARGIN = 1.5
+DRIFT_SIGMAS = 5.0
+
+
+@dataclass(frozen=True)
+class DelayRange:
+    """Between which delays (seconds) a generated delay stays."""
+
+    low_s: float
+    high_s: float
+
+
+def delay_range(model: DelayGenerator, amounts: Amounts) -> DelayRange:
+    """Range that a generated delay is held in, its mean included, seconds.
+
+    Raises
+    ------
+    SignalError
+        If the amounts are so large that time would run backwards.
+
+    Notes
+    -----
+    Half as much again as a minute of it reaches, and five standard deviations of the drift, which is slower than that.
+    What lies beyond is cut off; for a Gaussian drift that is once in weeks.
+    """
+    stream = amounts.over(model.stream(np.random.default_rng(0)), rate_hz=model.rate_hz)
+    preview = stream.read(round(PREVIEW_S * model.rate_hz))
+    growth = float(np.max(np.diff(preview))) * model.rate_hz
+    if growth >= 1.0:
+        raise SignalError(
+            f"generated delay: it grows by {growth:.2f} s per second; below 1 is needed for time to run forward; give "
+            "less --wow, --flutter or --drift"
+        )
+    drift = getattr(model, "drift", None)
+    wander_s = 0.0 if drift is None else DRIFT_SIGMAS * amounts.drift * drift.range_s
+    reach_s = PREVIEW_MARGIN * float(np.max(np.abs(preview))) + wander_s
+    return DelayRange(model.mean_delay_s - reach_s, model.mean_delay_s + reach_s)
+
+
+def delay_chunks(model: DelayGenerator, *, generator: np.random.Generator, amounts: Amounts) -> Iterator[FloatArray]:
+    """New delay of a machine without end, its mean included, seconds: chunks of `CHUNK_POINTS` points."""
+    limits = delay_range(model, amounts)
+    stream = amounts.over(model.stream(generator), rate_hz=model.rate_hz)
+    while True:
+        yield np.clip(model.mean_delay_s + stream.read(CHUNK_POINTS), limits.low_s, limits.high_s)
 
 
 def generated_delay(
@@ -39,14 +88,15 @@ def generated_delay(
     ------
     ParameterError
         If the time is not above 0.
+    SignalError
+        If the amounts are so large that time would run backwards.
     """
     if not 0.0 < duration_s < math.inf:
         raise ParameterError(f"delay of {duration_s:g} s; give more than 0 s")
-    stream = (amounts or Amounts()).over(model.stream(generator), rate_hz=model.rate_hz)
-    n_points = math.ceil((duration_s + model.mean_delay_s + MARGIN_S) * model.rate_hz) + 1
-    parts = [stream.read(min(CHUNK_POINTS, n_points - first)) for first in range(0, n_points, CHUNK_POINTS)]
-    delay_s = model.mean_delay_s + np.concatenate(parts)
-    return DelayTrajectory(0.0, model.rate_hz, delay_s, np.zeros(n_points), np.ones(n_points, dtype=np.bool_))
+    chunks = delay_chunks(model, generator=generator, amounts=amounts or Amounts())
+    n_chunks = math.ceil((duration_s + model.mean_delay_s + MARGIN_S) * model.rate_hz / CHUNK_POINTS)
+    delay_s = np.concatenate(list(itertools.islice(chunks, n_chunks)))
+    return DelayTrajectory(0.0, model.rate_hz, delay_s, np.zeros(len(delay_s)), np.ones(len(delay_s), dtype=np.bool_))
 
 
 class HissSource:
@@ -54,7 +104,7 @@ class HissSource:
 
     Parameters
     ----------
-    model : HissModel
+    model : HissGenerator
         What has learned the machine's hiss; one of as many channels as are wanted keeps their coherence, otherwise
         every channel is an independent realisation of its first.
     n_channels : int
@@ -67,7 +117,7 @@ class HissSource:
 
     def __init__(
         self,
-        model: HissModel,
+        model: HissGenerator,
         *,
         n_channels: int,
         generator: np.random.Generator,
@@ -76,7 +126,7 @@ class HissSource:
     ) -> None:
         n_streams = 1 if model.n_channels == n_channels else n_channels
         self._streams = [model.stream(child) for child in generator.spawn(n_streams)]
-        self._n_channels = n_channels
+        self.n_channels = n_channels
         self._hiss_gain, self._hum_gain = amplitude_from_db(hiss_db), amplitude_from_db(hum_db)
 
     def read(self, n_samples: int) -> FloatArray:
@@ -87,8 +137,3 @@ class HissSource:
             hiss = np.concatenate([stream.read(n_samples)[:, :1] for stream in self._streams], axis=1)
             hum = self._streams[0].read_hum(n_samples)[:, :1]
         return np.asarray(self._hiss_gain * hiss + self._hum_gain * hum, dtype=np.float64)
-
-    def added_to(self, blocks: Iterable[FloatArray]) -> Iterator[FloatArray]:
-        """The blocks, shape (any, n_channels), with hiss and hum on top."""
-        for block in blocks:
-            yield block + self.read(len(block))

@@ -1,7 +1,7 @@
 """Gaussian noise of a measured spectrum, endless and without seams: white noise through a long filter."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,23 +10,32 @@ from tapemeasure.dsp.spectra import power_spectrum
 
 BLOCK_POINTS = 16384
 
+White = Callable[[int], FloatArray]
+"""Gives the next points of all sources, shape (n_sources, n_points)."""
+
+
+def white_noise(generator: np.random.Generator, *, n_sources: int) -> White:
+    """White Gaussian noise of power 1."""
+    return lambda n_points: generator.standard_normal((n_sources, n_points))
+
 
 class ShapedNoise:
-    """White noise of power 1 through filters, one output a row of filters; stationary from the first sample.
+    """Noise of power 1 through filters, one output a row of filters; stationary from the first sample.
 
     Parameters
     ----------
     taps : ndarray, shape (n_outputs, n_sources, n_taps)
-        Filters from every source of white noise to every output.
-    generator : numpy.random.Generator
-        Source of the noise.
+        Filters from every source of noise to every output.
+    white : callable
+        The sources, such as `white_noise`.
+    block_points : int
+        How many points are asked for at a time; for white noise it changes which noise it is.
     """
 
-    def __init__(self, taps: FloatArray, generator: np.random.Generator) -> None:
-        self._taps = taps
-        self._generator = generator
-        n_outputs, n_sources, n_taps = taps.shape
-        self._past = generator.standard_normal((n_sources, n_taps - 1))
+    def __init__(self, taps: FloatArray, white: White, *, block_points: int = BLOCK_POINTS) -> None:
+        self._taps, self._white, self._block_points = taps, white, block_points
+        n_outputs, _, n_taps = taps.shape
+        self._past = white(n_taps - 1)
         self._ready = np.zeros((n_outputs, 0))
 
     def read(self, n_samples: int) -> FloatArray:
@@ -35,7 +44,7 @@ class ShapedNoise:
         n_ready = self._ready.shape[1]
         while n_ready < n_samples:
             parts.append(self._next_block())
-            n_ready += BLOCK_POINTS
+            n_ready += self._block_points
         ready = np.concatenate(parts, axis=1) if len(parts) > 1 else self._ready
         self._ready = ready[:, n_samples:]
         return ready[:, :n_samples]
@@ -43,8 +52,7 @@ class ShapedNoise:
     def _next_block(self) -> FloatArray:
         from scipy.signal import oaconvolve
 
-        fresh = self._generator.standard_normal((len(self._past), BLOCK_POINTS))
-        noise = np.concatenate([self._past, fresh], axis=1)
+        noise = np.concatenate([self._past, self._white(self._block_points)], axis=1)
         self._past = noise[:, noise.shape[1] - self._past.shape[1] :]
         return np.asarray(oaconvolve(noise[np.newaxis], self._taps, mode="valid", axes=-1).sum(axis=1))
 

@@ -10,7 +10,7 @@ from tapemeasure.arrays import FloatArray
 from tapemeasure.generators.base import MeasuredDelay, speed_of
 from tapemeasure.generators.drift import Drift, fit_drift
 from tapemeasure.generators.lines import SpeedLine, find_lines, without_lines
-from tapemeasure.generators.shaped_noise import ShapedNoise, delay_noise_taps
+from tapemeasure.generators.shaped_noise import ShapedNoise, delay_noise_taps, white_noise
 
 PIECE_S = 20.0
 """Lines are fitted over pieces of this length: longer, and a reel that gets slower is no line any more."""
@@ -58,7 +58,7 @@ class SinusoidStream:
         noise_generator, drift_generator, phase_generator = generator.spawn(3)
         self._model = model
         self._phases = phase_generator.uniform(0.0, 2.0 * math.pi, len(model.lines))
-        self._noise = ShapedNoise(model.taps[np.newaxis, np.newaxis], noise_generator)
+        self._noise = ShapedNoise(model.taps[np.newaxis, np.newaxis], white_noise(noise_generator, n_sources=1))
         self._drift = model.drift.stream(drift_generator, rate_hz=model.rate_hz)
         self._n_read = 0
 

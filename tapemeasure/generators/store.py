@@ -19,6 +19,20 @@ from tapemeasure.model_file import ModelFile, read_model_file, write_model_file
 DELAY_FORMAT, HISS_FORMAT = "tapemeasure delay generator", "tapemeasure hiss generator"
 VERSION = 1
 
+DELAY_FILE, HISS_FILE = "delay.safetensors", "hiss.safetensors"
+"""The generators that were kept; those of a named kind lie beside them."""
+
+
+def generator_file_name(kind: str, name: str | None = None) -> str:
+    """File of a generator of the kind ``delay`` or ``hiss``: the kept one, or the one that is called `name`.
+
+    Examples
+    --------
+    >>> generator_file_name("delay"), generator_file_name("hiss", "diffusion")
+    ('delay.safetensors', 'hiss_diffusion.safetensors')
+    """
+    return f"{kind}.safetensors" if name is None else f"{kind}_{name}.safetensors"
+
 
 def save_delay_generator(
     model: SinusoidDelay | BootstrapDelay, path: Path | str, *, facts: Mapping[str, Any] | None = None
@@ -83,14 +97,19 @@ def save_hiss_generator(model: HissModel, path: Path | str, *, facts: Mapping[st
         If it cannot be written.
     """
     config = {"sample_rate": model.sample_rate, "measured_s": model.measured_s}
+    content = ModelFile(config, facts or {}, tensors_of_hiss(model))
+    write_model_file(content, path, format_name=HISS_FORMAT, version=VERSION)
+
+
+def tensors_of_hiss(model: HissModel) -> dict[str, npt.NDArray[Any]]:
+    """Filters and hum of a model, as `hiss_model_of` wants them."""
     amplitudes = np.array([line.amplitudes for line in model.hum], dtype=np.complex128)
-    tensors = {
+    return {
         "taps": model.taps,
         "hum_hz": np.array([line.frequency_hz for line in model.hum], dtype=np.float64),
         "hum_real": amplitudes.real.reshape(len(model.hum), model.n_channels),
         "hum_imag": amplitudes.imag.reshape(len(model.hum), model.n_channels),
     }
-    write_model_file(ModelFile(config, facts or {}, tensors), path, format_name=HISS_FORMAT, version=VERSION)
 
 
 def load_hiss_generator(path: Path | str) -> tuple[HissModel, dict[str, Any]]:
@@ -104,10 +123,17 @@ def load_hiss_generator(path: Path | str) -> tuple[HissModel, dict[str, Any]]:
         If it is no generator of hiss, of another version, or damaged.
     """
     content = read_model_file(path, format_name=HISS_FORMAT, version=VERSION)
-    return _built(_hiss_of, content, where=path), dict(content.facts)
+    return _built(hiss_model_of, content, where=path), dict(content.facts)
 
 
-def _hiss_of(content: ModelFile) -> HissModel:
+def hiss_model_of(content: ModelFile) -> HissModel:
+    """Filters and hum in a file's content.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If they are missing or do not fit together.
+    """
     tensors = content.tensors
     amplitudes = tensors["hum_real"] + 1j * tensors["hum_imag"]
     hum = tuple(HumLine(float(hz), row) for hz, row in zip(tensors["hum_hz"], amplitudes, strict=True))

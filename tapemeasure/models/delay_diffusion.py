@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from tapemeasure.arrays import FloatArray
 from tapemeasure.errors import TrainingError
 from tapemeasure.generators.drift import Drift
+from tapemeasure.generators.shaped_noise import ShapedNoise
 from tapemeasure.model_file import ModelFile, read_model_file, write_model_file
-from tapemeasure.models.samplers import heun_sample
-from tapemeasure.models.threads import torch_threads
-from tapemeasure.models.unet1d import UNet1d, UNet1dConfig
+from tapemeasure.models.outpainting import PaintedStream
+from tapemeasure.models.unet1d import UNet1d, load_unet
 
 FORMAT = "tapemeasure delay diffusion"
 VERSION = 1
@@ -62,47 +61,18 @@ class DiffusionStream:
 
     def __init__(self, model: DiffusionDelay, generator: np.random.Generator) -> None:
         noise_generator, drift_generator = generator.spawn(2)
-        self._model = model
-        self._generator = noise_generator
         self._drift = model.drift.stream(drift_generator, rate_hz=model.rate_hz)
-        window = model.network.config.window
-        self._known = torch.zeros(1, window)
-        self._is_known = torch.zeros(1, window)
-        self._white = np.zeros(0)
-        self._ready = np.zeros(0)
+        painted = PaintedStream(model.network, context=model.context, n_steps=model.n_steps, generator=noise_generator)
+        self._wobble = ShapedNoise(
+            model.taps[np.newaxis, np.newaxis],
+            lambda n_points: painted.read(n_points)[np.newaxis],
+            block_points=model.network.config.window - model.context,
+        )
 
     def read(self, n_points: int) -> FloatArray:
         """The next points of the delay about its mean, seconds."""
-        while len(self._ready) < n_points:
-            self._ready = np.concatenate([self._ready, self._next_points()])
-        delay_s, self._ready = self._ready[:n_points], self._ready[n_points:]
-        # a filter that is given nothing loses its state
-        return delay_s if self._drift is None or n_points == 0 else delay_s + self._drift.read(n_points)
-
-    def _next_points(self) -> FloatArray:
-        """Delay of one more window; the first call also makes what the filter needs before its first point."""
-        from scipy.signal import oaconvolve
-
-        past = len(self._model.taps) - 1
-        self._white = np.concatenate([self._white, self._next_white()])
-        while len(self._white) <= past:
-            self._white = np.concatenate([self._white, self._next_white()])
-        points = oaconvolve(self._white, self._model.taps, mode="valid")
-        self._white = self._white[len(self._white) - past :]
-        return np.asarray(points, dtype=np.float64)
-
-    def _next_white(self) -> FloatArray:
-        """The model's signal of one more window, without the points that it began with."""
-        model = self._model
-        noise = torch.from_numpy(self._generator.standard_normal(self._known.shape, dtype=np.float32))
-        # small networks: a second thread costs more than it brings, and the last digits depend on it
-        with torch_threads(1):
-            window = heun_sample(model.network, noise, self._known, self._is_known, n_steps=model.n_steps)
-        fresh = window[0, int(self._is_known.sum()) :].numpy().astype(np.float64)
-        self._known = torch.zeros_like(window)
-        self._known[:, : model.context] = window[:, window.shape[1] - model.context :]
-        self._is_known[:, : model.context] = 1.0
-        return fresh
+        delay_s: FloatArray = self._wobble.read(n_points)[0].copy()
+        return delay_s if self._drift is None else delay_s + self._drift.read(n_points)
 
 
 def save_diffusion_delay(model: DiffusionDelay, path: Path | str, *, facts: Mapping[str, Any] | None = None) -> None:
@@ -147,14 +117,10 @@ def load_diffusion_delay(path: Path | str) -> tuple[DiffusionDelay, dict[str, An
 
 def _built(content: ModelFile) -> DiffusionDelay:
     config = dict(content.config)
-    sizes = dict(config["network"])
-    network = UNet1d(UNet1dConfig(**{**sizes, "channels": tuple(sizes["channels"])}))
-    tensors = {name: torch.from_numpy(np.array(tensor)) for name, tensor in content.tensors.items()}
+    network = load_unet(config["network"], content.tensors)
     taps = np.asarray(content.tensors["taps"], dtype=np.float64)
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()) or taps.ndim != 1:
-        raise ValueError("weights that are not finite, or a filter of another shape")
-    network.load_state_dict({name.removeprefix("network."): value for name, value in tensors.items() if name != "taps"})
-    network.eval()
+    if not np.isfinite(taps).all() or taps.ndim != 1:
+        raise ValueError("a filter that is not finite, or of another shape")
     context, n_steps = int(config["context"]), int(config["n_steps"])
     if not 0 < context < network.config.window or n_steps < 1:
         raise ValueError(f"context of {context} points, {n_steps} steps")

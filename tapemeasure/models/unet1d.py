@@ -1,8 +1,12 @@
 """A small 1-D U-net that hears a noisy window, the clean points that are known of it, and how noisy it is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,6 +30,9 @@ class UNet1dConfig:
         Channels of every level; each level has half the points of the one above it.
     embedding : int
         Width of what tells every block the noise level.
+    gated : bool
+        The network also hears the squares of the noisy points, and its output has a part that is a factor of them:
+        what a signal needs whose level changes and whose phases nobody can tell, such as modulated noise.
 
     Raises
     ------
@@ -37,6 +44,7 @@ class UNet1dConfig:
     fold: int = 8
     channels: tuple[int, ...] = (32, 32, 32, 40, 40)
     embedding: int = 32
+    gated: bool = False
 
     def __post_init__(self) -> None:
         needed = self.fold * 2 ** (len(self.channels) - 1) if self.channels else 0
@@ -89,12 +97,12 @@ class UNet1d(nn.Module):
         self.config = config
         sizes, width = config.channels, config.embedding
         self.tell = nn.Sequential(nn.Linear(2 * ANGLE_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.enter = nn.Conv1d(3 * config.fold, sizes[0], 3, padding=1)
+        self.enter = nn.Conv1d((4 if config.gated else 3) * config.fold, sizes[0], 3, padding=1)
         self.down = nn.ModuleList(_Block(size, size, width) for size in sizes)
         self.shrink = nn.ModuleList(nn.Conv1d(small, large, 2, stride=2) for small, large in pairwise(sizes))
         self.grow = nn.ModuleList(nn.ConvTranspose1d(large, small, 2, stride=2) for small, large in pairwise(sizes))
         self.up = nn.ModuleList(_Block(2 * size, size, width) for size in sizes[:-1])
-        self.leave = nn.Conv1d(sizes[0], config.fold, 3, padding=1)
+        self.leave = nn.Conv1d(sizes[0], (2 if config.gated else 1) * config.fold, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(torch.as_tensor(self.leave.bias))
 
@@ -116,7 +124,8 @@ class UNet1d(nn.Module):
         orders = torch.arange(1, ANGLE_FEATURES + 1, dtype=angle.dtype, device=angle.device)
         turns = angle.unsqueeze(-1) * orders
         level = self.tell(torch.cat([torch.cos(turns), torch.sin(turns)], dim=-1))
-        points = torch.stack([noisy, known, is_known], dim=1)
+        heard = [noisy, known, is_known, noisy**2 - 1.0] if self.config.gated else [noisy, known, is_known]
+        points = torch.stack(heard, dim=1)
         batch, n_in, window = points.shape
         points = points.reshape(batch, n_in, window // fold, fold).transpose(2, 3).reshape(batch, n_in * fold, -1)
         points = self.enter(points)
@@ -130,4 +139,36 @@ class UNet1d(nn.Module):
             points = torch.cat([self.grow[index](points), beside[index]], dim=1)
             points = self.up[index](points, level)
         left: Tensor = self.leave(functional.silu(points))
-        return left.transpose(1, 2).reshape(batch, window)
+        if not self.config.gated:
+            return left.transpose(1, 2).reshape(batch, window)
+        added, factor = (half.transpose(1, 2).reshape(batch, window) for half in left.chunk(2, dim=1))
+        return added + factor * noisy
+
+
+def load_unet(sizes: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> UNet1d:
+    """A trained U-net from the content of a model file.
+
+    Parameters
+    ----------
+    sizes : mapping
+        Fields of its `UNet1dConfig`, as plain values.
+    tensors : mapping of str to ndarray
+        Its weights, with names that begin with ``network.``; others are left alone.
+
+    Raises
+    ------
+    ValueError
+        If a weight is not finite.
+    RuntimeError
+        If weights are missing, too many, or of other shapes.
+    """
+    network = UNet1d(UNet1dConfig(**{**sizes, "channels": tuple(sizes["channels"])}))
+    weights = {
+        name.removeprefix("network."): torch.from_numpy(np.array(tensor))
+        for name, tensor in tensors.items()
+        if name.startswith("network.")
+    }
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
+        raise ValueError("weights that are not finite")
+    network.load_state_dict(weights)
+    return network.eval()

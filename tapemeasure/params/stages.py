@@ -190,6 +190,10 @@ class TrainDelayParams(ParamsModel):
     """What the replica wobbles with: the one whose spectra are closest to held-out delay, or a named one."""
     diffusion_updates: Annotated[int, Field(ge=0, le=10_000_000)] = 4000
     """Training steps of the diffusion model; 0 leaves it out."""
+    diffusion_batch: Annotated[int, Field(ge=1, le=4096)] = 16
+    """Windows of one step, of all processes together."""
+    compute: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where the diffusion model is trained; ``auto`` is a GPU where there is one."""
 
     @model_validator(mode="after")
     def _trained(self) -> "TrainDelayParams":
@@ -199,9 +203,25 @@ class TrainDelayParams(ParamsModel):
 
 
 class TrainHissParams(ParamsModel):
-    """The generator of hiss, learned from the silences of all takes of a machine."""
+    """Generators of hiss, learned from the silences of all takes of a machine."""
 
     seed: Seed = 1
+    threads: Threads = 1
+    generator: Literal["closest", "noise", "diffusion"] = "closest"
+    """What the replica hisses with: filtered noise unless diffusion halves its distance to held-out hiss, or a named
+    one."""
+    diffusion_updates: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """Training steps of the diffusion model; 0 leaves it out."""
+    diffusion_batch: Annotated[int, Field(ge=1, le=4096)] = 8
+    """Windows of one step, of all processes together."""
+    compute: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where the diffusion model is trained; ``auto`` is a GPU where there is one."""
+
+    @model_validator(mode="after")
+    def _trained(self) -> "TrainHissParams":
+        if self.generator == "diffusion" and self.diffusion_updates == 0:
+            raise ValueError("generator is diffusion and diffusion_updates is 0; give 300 updates or more")
+        return self
 
 
 class EmulateParams(ParamsModel):

@@ -55,6 +55,20 @@ def _share(W, k, g, values):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
+def _fill_gates(gates, weights, n, state, sample, change):  # type: ignore[no-untyped-def]
+    """All gates of n units before their nonlinearity: what the sample, its change, the bias and every unit add."""
+    n_rows = gates.shape[0]
+    values = _sixteen_of(state, 0)
+    for g in range(n_rows):
+        fed = weights[n, g] * sample + weights[n + 1, g] * change + weights[n + 2, g]
+        gates[g] = fed + _share(weights, 0, g, values)
+    for k in range(16, n, 16):
+        values = _sixteen_of(state, k)
+        for g in range(n_rows):
+            gates[g] += _share(weights, k, g, values)
+
+
+@numba.njit(inline="always")
 def _sigmoid(x):  # type: ignore[no-untyped-def]
     return HALF + HALF * fast_tanh(HALF * x)
 
@@ -71,7 +85,17 @@ def _take(signal: FloatArray, channel: int, samples: Float32Array) -> None:
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
-def _give(samples: Float32Array, output: FloatArray, channel: int) -> None:
+def _give(
+    packed: Float32Array,
+    memory: Float32Array,
+    places: IntArray,
+    samples: Float32Array,
+    output: FloatArray,
+    channel: int,
+) -> None:
+    """Filter a channel, where there is a filter, and put it into the output."""
+    if packed.shape[0] > 0:
+        filter_block(packed, memory, places, samples)
     for t in range(output.shape[0]):
         output[t, channel] = samples[t]
 
@@ -102,14 +126,7 @@ def play_gru(
             sample = samples[t]
             change = sample - last
             last = sample
-            values = _sixteen_of(state, 0)
-            for g in range(3 * n):
-                fed = weights[n, g] * sample + weights[n + 1, g] * change + weights[n + 2, g]
-                gates[g] = fed + _share(weights, 0, g, values)
-            for k in range(16, n, 16):
-                values = _sixteen_of(state, k)
-                for g in range(3 * n):
-                    gates[g] += _share(weights, k, g, values)
+            _fill_gates(gates, weights, n, state, sample, change)
             total = bias + skip * sample
             for u in range(n):
                 reset, update = _sigmoid(gates[u]), _sigmoid(gates[n + u])
@@ -120,9 +137,7 @@ def play_gru(
                 total += units[3, u] * value
             samples[t] = total
         memories[channel, 2 * n] = last
-        if packed.shape[0] > 0:
-            filter_block(packed, memories[channel, 2 * n + 1 :], places[channel], samples)
-        _give(samples, output, channel)
+        _give(packed, memories[channel, 2 * n + 1 :], places[channel], samples, output, channel)
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
@@ -151,14 +166,7 @@ def play_lstm(
             sample = samples[t]
             change = sample - last
             last = sample
-            values = _sixteen_of(state, 0)
-            for g in range(4 * n):
-                fed = weights[n, g] * sample + weights[n + 1, g] * change + weights[n + 2, g]
-                gates[g] = fed + _share(weights, 0, g, values)
-            for k in range(16, n, 16):
-                values = _sixteen_of(state, k)
-                for g in range(4 * n):
-                    gates[g] += _share(weights, k, g, values)
+            _fill_gates(gates, weights, n, state, sample, change)
             total = bias + skip * sample
             for u in range(n):
                 kept = _sigmoid(gates[n + u]) * cell[u] + _sigmoid(gates[u]) * fast_tanh(gates[2 * n + u])
@@ -168,6 +176,4 @@ def play_lstm(
                 total += readout[u] * value
             samples[t] = total
         memories[channel, 2 * n] = last
-        if packed.shape[0] > 0:
-            filter_block(packed, memories[channel, 2 * n + 1 :], places[channel], samples)
-        _give(samples, output, channel)
+        _give(packed, memories[channel, 2 * n + 1 :], places[channel], samples, output, channel)

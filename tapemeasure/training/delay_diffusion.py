@@ -1,20 +1,15 @@
 """A diffusion model of a machine's delay, learned from measured delay."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from tapemeasure.arrays import FloatArray, Progress, no_progress
-from tapemeasure.errors import SignalError
+from tapemeasure.arrays import Progress, no_progress
 from tapemeasure.generators.base import MeasuredDelay, speed_of
 from tapemeasure.generators.drift import fit_drift
 from tapemeasure.models.delay_diffusion import DiffusionDelay
 from tapemeasure.models.whitening import fit_whitening
+from tapemeasure.training.diffusion_data import parted
 from tapemeasure.training.diffusion_loop import Log, train_diffusion
 from tapemeasure.training.diffusion_results import DiffusionResult, DiffusionSettings
-
-VALIDATION_SHARE = 0.1
-LEAST_WINDOWS = 6
-"""Windows of delay that a training needs at the very least: four to learn from, one to be judged by."""
 
 
 def fit_diffusion(
@@ -57,7 +52,7 @@ def learn_delay(
     SignalError
         If there is too little delay in pieces that are long enough, or it does not move.
     TrainingError
-        If no round gave a finite loss, or the checkpoint is damaged.
+        If no round gave a finite loss.
 
     Notes
     -----
@@ -69,7 +64,12 @@ def learn_delay(
     speeds = [speed_of(piece, rate_hz=rate_hz) for piece in measured.pieces]
     speeds = [speed - speed.mean() for speed in speeds]
     whitening = fit_whitening(speeds, rate_hz=rate_hz)
-    training, validation = _parted([whitening.whitened(speed) for speed in speeds], settings.network.window, rate_hz)
+    training, validation = parted(
+        [whitening.whitened(speed) for speed in speeds],
+        window=settings.network.window,
+        points_per_s=rate_hz,
+        what="whitened delay",
+    )
     result = train_diffusion(training, validation, settings, checkpoint=checkpoint, progress=progress, log=log)
     generator = DiffusionDelay(
         network=result.network,
@@ -80,27 +80,3 @@ def learn_delay(
         mean_delay_s=measured.mean_delay_s,
     )
     return generator, result
-
-
-def _parted(pieces: Sequence[FloatArray], window: int, rate_hz: float) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Pieces to learn from, and the last tenth of all time, at least one window, to be judged by."""
-    long_enough = [piece for piece in pieces if len(piece) >= window]
-    total = sum(map(len, long_enough))
-    if total < LEAST_WINDOWS * window:
-        raise SignalError(
-            f"diffusion: {total / rate_hz:.1f} s of whitened delay in pieces of {window / rate_hz:.1f} s or more, "
-            f"{LEAST_WINDOWS * window / rate_hz:.0f} s are needed; record more or longer takes"
-        )
-    wanted = max(window, round(VALIDATION_SHARE * total))
-    training: list[FloatArray] = list(long_enough)
-    validation: list[FloatArray] = []
-    while wanted > 0:
-        piece = training.pop()
-        taken = min(len(piece), max(wanted, window))
-        # a rest that is no window is of no use to learn from
-        taken = len(piece) if len(piece) - taken < window else taken
-        validation.insert(0, piece[len(piece) - taken :])
-        if taken < len(piece):
-            training.append(piece[: len(piece) - taken])
-        wanted -= taken
-    return training, validation

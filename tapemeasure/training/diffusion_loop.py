@@ -1,7 +1,8 @@
 """Training of a diffusion model: rounds of updates, validation of the averaged weights, recovery, checkpoints.
 
 After every round the validation windows are denoised by the averaged weights, and a checkpoint is written; a run that
-was killed goes on to the weights of an unbroken one. A round with a value that is not finite is undone.
+was killed goes on to the weights of an unbroken one. A round with a value that is not finite is undone. Several
+processes (see `distribution`) share the windows of every update, and end with the weights of a single one.
 """
 
 import copy
@@ -18,11 +19,12 @@ from torch import Tensor
 
 from tapemeasure.arrays import FloatArray, Progress, no_progress
 from tapemeasure.errors import ParameterError, SignalError, TrainingError
-from tapemeasure.models.diffusion import ALL_NOISE, diffusion_loss
+from tapemeasure.models.diffusion import ALL_NOISE, Denoiser, diffusion_loss
 from tapemeasure.models.threads import torch_threads
 from tapemeasure.models.unet1d import UNet1d
-from tapemeasure.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from tapemeasure.training.checkpoints import Checkpoint, last_good_checkpoint, save_checkpoint
 from tapemeasure.training.diffusion_results import DiffusionResult, DiffusionRound, DiffusionSettings, fingerprint_of
+from tapemeasure.training.distribution import Team, team
 from tapemeasure.training.ema import RunningAverage
 
 Log = Callable[[str], None]
@@ -35,6 +37,7 @@ WITHOUT_CONTEXT = 0.15
 """Share of the windows that are learned without known points, for the first window of a stream."""
 
 VALIDATION_HOPS = 16
+MOST_VALIDATED = 256
 VALIDATION_ANGLES = 4
 
 
@@ -56,7 +59,8 @@ def train_diffusion(
     settings : DiffusionSettings
         Lengths, rates, seed.
     checkpoint : path, optional
-        Written after every round. If it exists and belongs to the same data and settings, training goes on from it.
+        Written after every round; the one before stays beside it. If one of them is whole and belongs to the same data
+        and settings, training goes on from it.
     progress : callable
         Told the completed fraction.
     log : callable
@@ -67,9 +71,9 @@ def train_diffusion(
     SignalError
         If no piece is as long as a window.
     ParameterError
-        If a GPU is asked for that is not there.
+        If a GPU is asked for that is not there, or there are more processes than windows of an update.
     TrainingError
-        If no round gave a finite loss, or the checkpoint is damaged.
+        If no round gave a finite loss.
     OutputError
         If the checkpoint cannot be written.
 
@@ -78,16 +82,27 @@ def train_diffusion(
     Adam, gradients clipped by their norm, a cosine down to 1 % of the learning rate; noise levels evenly distributed
     over each batch. The validation hears the same windows with the same noise after every round.
     """
-    with torch_threads(settings.threads):
-        run = _Run(training, validation, settings, log)
+    with torch_threads(settings.threads), team(settings.device) as members:
+        log = log if members.leads else _nobody
+        run = _Run(training, validation, settings, log, members)
         if checkpoint is not None:
-            run.resume(load_checkpoint(checkpoint), where=checkpoint)
+            found = last_good_checkpoint(checkpoint, fingerprint=run.fingerprint, log=log) if members.leads else None
+            run.resume(members.from_leader(found), where=checkpoint)
         while not run.finished:
             run.round(progress)
-            if checkpoint is not None:
+            if checkpoint is not None and members.leads:
                 save_checkpoint(run.checkpoint(), checkpoint)
         progress(1.0)
         return run.result()
+
+
+def _nobody(text: str) -> None:
+    """Told what another process tells."""
+
+
+def _no_answer(noisy: Tensor, angle: Tensor, known: Tensor, is_known: Tensor) -> Tensor:
+    """What a network says that has learned nothing."""
+    return torch.zeros_like(noisy)
 
 
 class _Run:
@@ -99,16 +114,22 @@ class _Run:
         validation: Sequence[FloatArray],
         settings: DiffusionSettings,
         log: Log,
+        members: Team,
     ) -> None:
-        window = settings.network.window
-        self.settings, self.log = settings, log
-        self.device = _device(settings.device)
-        self.windows = _every_window(training, window, hop=1, what="training")
-        self.heard = _every_window(validation, window, hop=VALIDATION_HOPS, what="validation")
+        if settings.batch_size < members.size:
+            raise ParameterError(
+                f"diffusion: batch_size = {settings.batch_size} for {members.size} processes; give one window each"
+            )
+        window, n_channels = settings.network.window, settings.n_channels
+        self.settings, self.log, self.team = settings, log, members
+        self.windows = _Windows(training, window, hop=n_channels, what="training")
+        heard = _Windows(validation, window, hop=VALIDATION_HOPS * n_channels, what="validation")
+        self.heard = heard.at(torch.arange(0, len(heard), -(-len(heard) // MOST_VALIDATED)))
         self.fingerprint = fingerprint_of(settings, (*training, *validation))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            self.network = UNet1d(settings.network).to(self.device)
+            self.network = UNet1d(settings.network).to(members.device)
+        self.shared = members.joined(self.network)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.average = RunningAverage(self.network, updates=settings.ema_updates)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
@@ -162,32 +183,39 @@ class _Run:
     def _update(self) -> float:
         """One update; its loss, not finite where the weights were left alone."""
         batch = self.settings.batch_size
+        # drawn by every process alike, so that any number of them learns from the same batches
         place = torch.randint(len(self.windows), (batch,), generator=self.generator)
-        noise = torch.randn((batch, self.windows.shape[1]), generator=self.generator)
+        noise = torch.randn((batch, self.settings.network.window), generator=self.generator)
         # one angle from every equal part of the range: less scatter from update to update
         angle = (torch.arange(batch) + torch.rand((batch,), generator=self.generator)) * (ALL_NOISE / batch)
         is_known = self._is_known(torch.rand((batch,), generator=self.generator) >= WITHOUT_CONTEXT)
+        mine = self.team.share
+        weight = self.team.size * float(torch.sum(1.0 - mine(is_known)) / torch.sum(1.0 - is_known))
         self.optimizer.zero_grad()
-        loss = self._loss(self.network, self.windows[place], noise, angle, is_known)
+        loss = weight * self._loss(self.shared, self.windows.at(mine(place)), mine(noise), mine(angle), mine(is_known))
         torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
-        if not bool(torch.isfinite(loss + norm)):
+        joint_loss = self.team.mean(loss.detach())
+        if not bool(torch.isfinite(joint_loss + norm)):
             return math.nan
         self.optimizer.step()
         self.average.update()
-        return float(loss.detach())
+        return float(joint_loss)
 
     def _is_known(self, with_context: Tensor) -> Tensor:
-        known = torch.zeros(len(with_context), self.windows.shape[1])
+        known = torch.zeros(len(with_context), self.settings.network.window)
         known[:, : self.settings.context] = with_context.to(known.dtype).unsqueeze(-1)
         return known
 
-    def _loss(self, network: UNet1d, clean: Tensor, noise: Tensor, angle: Tensor, is_known: Tensor) -> Tensor:
-        to = self.device
+    def _loss(self, network: Denoiser, clean: Tensor, noise: Tensor, angle: Tensor, is_known: Tensor) -> Tensor:
+        to = self.team.device
         return diffusion_loss(network, clean.to(to), noise.to(to), angle.to(to), is_known.to(to))
 
     def _validation_loss(self) -> float:
-        """Loss over the validation windows: always with the same noise, at every angle, all with context."""
+        """Loss over the validation windows against that of no answer: always with the same noise, all with context.
+
+        All processes hear the same windows, and take what the first one finds: they shall agree on the best round.
+        """
         generator = torch.Generator().manual_seed(self.settings.seed + 1)
         is_known = self._is_known(torch.ones(len(self.heard)))
         total = 0.0
@@ -195,8 +223,12 @@ class _Run:
             for index in range(VALIDATION_ANGLES):
                 noise = torch.randn(self.heard.shape, generator=generator)
                 angle = torch.full((len(self.heard),), (index + 0.5) * ALL_NOISE / VALIDATION_ANGLES)
-                total += float(self._loss(self.average.model, self.heard, noise, angle, is_known))
-        return total / VALIDATION_ANGLES
+                loss, blank = (
+                    float(self._loss(network, self.heard, noise, angle, is_known))
+                    for network in (self.average.model, _no_answer)
+                )
+                total += loss / blank
+        return self.team.from_leader(total / VALIDATION_ANGLES)
 
     def _set_learning_rate(self, fraction: float) -> None:
         share = LAST_LEARNING_RATE + (1.0 - LAST_LEARNING_RATE) * 0.5 * (1.0 + math.cos(math.pi * fraction))
@@ -237,11 +269,8 @@ class _Run:
         )
 
     def resume(self, found: Checkpoint | None, *, where: Path | str) -> None:
-        """Go on from a checkpoint of the same data and settings; one of others is told of and left aside."""
+        """Go on from a checkpoint of the same data and settings."""
         if found is None:
-            return
-        if found.fingerprint != self.fingerprint:
-            self.log(f"{where}: belongs to other data or settings; training starts anew")
             return
         self._restore(vars(found))
         self.best = found.best_model
@@ -263,20 +292,28 @@ class _Run:
         return DiffusionResult(network, tuple(self.rounds), self.best_round, self.recoveries)
 
 
-def _every_window(pieces: Sequence[FloatArray], window: int, *, hop: int, what: str) -> Tensor:
-    """Windows of all pieces, one a row: a view where there is one piece."""
-    rows = [torch.from_numpy(np.asarray(piece, dtype=np.float32)).unfold(0, window, hop)
-            for piece in pieces if len(piece) >= window]  # fmt: skip
-    if not rows:
-        longest = max(map(len, pieces), default=0)
-        raise SignalError(
-            f"diffusion: the longest piece for {what} has {longest} points, a window has {window}; record longer takes"
-        )
-    return rows[0] if len(rows) == 1 else torch.cat(rows)
+class _Windows:
+    """Windows of all pieces that are long enough, taken out when they are asked for."""
 
+    def __init__(self, pieces: Sequence[FloatArray], window: int, *, hop: int, what: str) -> None:
+        long_enough = [np.asarray(piece, dtype=np.float32) for piece in pieces if len(piece) >= window]
+        if not long_enough:
+            longest = max(map(len, pieces), default=0)
+            raise SignalError(
+                f"diffusion: the longest piece for {what} has {longest} points, a window has {window}; record longer "
+                "takes"
+            )
+        begins = np.cumsum([0, *map(len, long_enough[:-1])])
+        starts = [
+            begin + np.arange(0, len(piece) - window + 1, hop) for begin, piece in zip(begins, long_enough, strict=True)
+        ]
+        self._points = torch.from_numpy(np.concatenate(long_enough))
+        self._starts = torch.from_numpy(np.concatenate(starts))
+        self._place = torch.arange(window)
 
-def _device(wanted: str) -> torch.device:
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise ParameterError("diffusion: device = cuda, but torch finds no GPU; give cpu or auto")
-    return torch.device("cuda" if there and wanted != "cpu" else "cpu")
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def at(self, which: Tensor) -> Tensor:
+        """Windows of these numbers, one a row."""
+        return self._points[self._starts[which].unsqueeze(-1) + self._place]

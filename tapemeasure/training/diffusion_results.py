@@ -28,6 +28,8 @@ class DiffusionSettings:
         About how many updates the running average of the weights counts.
     context : int
         Known points at the beginning of a window.
+    n_channels : int
+        Channels that are interleaved in the windows; they divide window and context.
     seed, threads : int
         Of all randomness; of torch on the CPU.
     device : {"cpu", "cuda", "auto"}
@@ -47,13 +49,14 @@ class DiffusionSettings:
     learning_rate: float = 3e-3
     ema_updates: float = 500.0
     context: int = 512
+    n_channels: int = 1
     seed: int = 1
     threads: int = 1
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     network: UNet1dConfig = field(default_factory=UNet1dConfig)
 
     def __post_init__(self) -> None:
-        for name in ("n_updates", "round_updates", "batch_size", "threads"):
+        for name in ("n_updates", "round_updates", "batch_size", "threads", "n_channels"):
             if getattr(self, name) < 1:
                 raise ParameterError(f"diffusion: {name} = {getattr(self, name)}; give at least 1")
         if not 0.0 < self.learning_rate < math.inf:
@@ -63,11 +66,16 @@ class DiffusionSettings:
                 f"diffusion: context = {self.context} points of a window of {self.network.window}; "
                 f"give 1 to {self.network.window - 1}"
             )
+        if self.network.window % self.n_channels or self.context % self.n_channels:
+            raise ParameterError(
+                f"diffusion: a window of {self.network.window} points and a context of {self.context} for "
+                f"{self.n_channels} channels; give multiples of that"
+            )
 
 
 @dataclass(frozen=True)
 class DiffusionRound:
-    """Mean losses of one round; 1 is white noise that cannot be predicted."""
+    """Mean losses of one round; 1 is white noise that cannot be predicted (in the validation, exactly)."""
 
     updates: int
     train_loss: float

@@ -132,6 +132,43 @@ def test_drive_is_undone_behind_the_tape(folder):
     assert driven == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_generator_is_named_by_its_kind(folder, capsys):
+    """The kept one where it is of that kind, else the one beside it."""
+    from tapemeasure.generators.store import load_delay_generator, save_delay_generator
+
+    learned_machine(folder)
+    kept = folder / "data/generators/delay/akai/delay.safetensors"
+    model, _ = load_delay_generator(kept)
+    command = ("emulate", "in.wav", "out.wav", "--model", "akai", "--force")
+    for options in (("--delay", "sinusoids"), ("--delay", "lines"), ("--delay", "generated"), ("--hiss", "noise")):
+        assert run(*command, *options) == 0
+    capsys.readouterr()
+    assert run(*command, "--delay", "random_phase") == 2
+    assert "there are delay.safetensors" in capsys.readouterr().err
+    other = kept.with_name("delay_random_phase.safetensors")
+    save_delay_generator(model, other, facts={"generator": "random_phase"})
+    assert run(*command, "--delay", "random_phase", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["delay"] == "generated (random_phase, seed 1)"
+    assert run(*command, "--hiss", "diffusion") == 2
+    assert "no hiss generator of the kind diffusion" in capsys.readouterr().err
+
+
+def test_so_many_minutes_are_played(folder, capsys):
+    """Half a second of input over and over, cut where the time is over."""
+    command = ("emulate", "in.wav", "out.wav", "--model", "akai", "--json", "--force")
+    assert run(*command, "--minutes", "0.02") == 0
+    assert json.loads(capsys.readouterr().out)["n_samples"] == 52920
+    repeated, _ = read_audio("out.wav")
+    stimulus, _ = read_audio("in.wav")
+    looped = np.concatenate([stimulus] * 3)[:52920]
+    expected = NeuralDevice(folder / "data/models/akai").run(looped, sample_rate=SAMPLE_RATE).samples
+    assert repeated == pytest.approx(expected, abs=1e-6)
+    assert run(*command, "--minutes", "0.005") == 0
+    np.testing.assert_array_equal(read_audio("out.wav")[0][:13000], repeated[:13000])
+    assert run(*command, "--minutes", "nan") == 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -134,6 +134,17 @@ def test_a_checkpoint_of_other_data_is_told_of_and_left(tmp_path):
     assert torch.equal(weights(other), weights(train(pieces=[wobble(7)])))
 
 
+def test_a_damaged_checkpoint_costs_one_round_and_nothing_else(tmp_path):
+    path = tmp_path / "delay.pt"
+    first = train(checkpoint=path)
+    path.write_bytes(path.read_bytes()[:1000])
+    lines = []
+    again = train(checkpoint=path, log=lines.append)
+    assert "the last good checkpoint, used instead" in lines[1]
+    assert f"going on after round {len(first.rounds) - 1}" in lines[2]
+    assert torch.equal(weights(first), weights(again))
+
+
 def test_a_finished_training_is_not_repeated(tmp_path):
     path = tmp_path / "delay.pt"
     first = train(checkpoint=path)
