@@ -38,6 +38,15 @@ def test_audio_comes_back_within_float32_rounding(tmp_path):
     np.testing.assert_allclose(back, samples, rtol=2**-24, atol=1e-12)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+def test_every_kind_of_sample_is_read_as_exactly_as_it_was_stored(subtype, tmp_path):
+    soundfile.write(tmp_path / "a.wav", 0.7 * tone(), 44100, subtype=subtype)
+    exact, _ = soundfile.read(tmp_path / "a.wav", dtype="float64")
+    samples, _ = read_audio(tmp_path / "a.wav")
+    assert samples.dtype == np.float64
+    np.testing.assert_array_equal(samples, exact)
+
+
 def test_libsndfile_and_scipy_read_the_same_file(tmp_path):
     write_audio(tmp_path / "a.wav", tone(), sample_rate=44100)
     by_soundfile, _ = soundfile.read(tmp_path / "a.wav")

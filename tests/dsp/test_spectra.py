@@ -6,6 +6,7 @@ from scipy import signal
 
 from tapemeasure.dsp.spectra import (
     band_power,
+    fit_tones,
     octave_grid,
     power_spectrum,
     smooth_octaves,
@@ -139,3 +140,19 @@ def test_smoothing_by_weights_ignores_what_weighs_nothing() -> None:
     at_hz = np.array([2.0])
     assert smooth_octaves(values, bin_hz=1.0, at_hz=at_hz, octaves=1.5, weights=weights)[0] == pytest.approx(1.0)
     assert np.isnan(smooth_octaves(values, bin_hz=1.0, at_hz=at_hz, octaves=1.5, weights=np.zeros(5))[0])
+
+
+@pytest.mark.parametrize("n_samples", [4410, 4409, 65537])
+def test_what_tones_leave_is_the_rest_of_the_signal(n_samples: int) -> None:
+    time_s = np.arange(n_samples) / RATE
+    hiss = 1e-3 * np.random.default_rng(3).standard_normal(n_samples)
+    tones = 0.4 * np.cos(2 * np.pi * 997.3 * time_s + 0.3) + 0.1 * np.sin(2 * np.pi * 5003.1 * time_s)
+    amplitudes, rest = fit_tones(0.2 + tones + hiss, sample_rate=RATE, frequencies_hz=[997.3, 5003.1])
+    assert amplitudes[0] == pytest.approx(0.4 * np.exp(0.3j), abs=2e-4)
+    assert amplitudes[1] == pytest.approx(-0.1j, abs=2e-4)
+    # five numbers were fitted: of the hiss no more than 5 / n of the power is gone with them
+    np.testing.assert_allclose(np.std(rest), np.std(hiss), rtol=5e-3)
+    np.testing.assert_allclose(rest, hiss, atol=6e-4)
+    # without hiss nothing is left, however long the record
+    _, nothing = fit_tones(0.2 + tones, sample_rate=RATE, frequencies_hz=[997.3, 5003.1])
+    assert np.abs(nothing).max() < 1e-10
