@@ -220,12 +220,18 @@ def play_live(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector off: whichever thread it meets works for it, the callback too; no cycles are made."""
+    """Keep the garbage collector out of the callback: whichever thread it meets works for it.
+
+    What there is already is left alone, so that the watching thread collects in no time what comes new.
+    """
     collects = gc.isenabled()
     gc.disable()
+    gc.collect()
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         if collects:
             gc.enable()
 
@@ -250,6 +256,7 @@ def _watched(
         if now_s - told_s >= watch_every_s and callback.position > 0:
             told_s = now_s
             watch(callback.status())
+            gc.collect()
         if callback.position != position:
             position, moved_s = callback.position, now_s
         elif not stream.active or now_s - moved_s > STALL_S:

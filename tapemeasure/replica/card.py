@@ -139,9 +139,12 @@ def _delay(facts: Mapping[str, Any]) -> list[str]:
         f"{held_out['weighted_2sigma_pct']:.3f} |",
         f"| kurtosis | {ours['kurtosis']:.2f} | {held_out['kurtosis']:.2f} |",
         "",
-        f"- distance to the nearest stretch it learned from: {trial['copied']:.2f} of that between the "
-        "machine's own takes (far below 1 would be a copy)",
     ]
+    if trial["copied"] is not None:
+        lines += [
+            f"- distance to the nearest stretch it learned from: {trial['copied']:.2f} of that between the "
+            "machine's own takes (far below 1 would be a copy)"
+        ]
     others = ", ".join(
         f"{other} {row['log_spectral_distance_db']:.2f}" for other, row in trials.items() if other not in (name, "real")
     )

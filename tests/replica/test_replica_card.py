@@ -77,3 +77,10 @@ def test_what_is_missing_is_told_and_not_offered():
 def test_a_delay_without_trials_tells_why():
     still = {"generator": "lines", "learned_from_s": 191.0, "trials": [], "reason": "the machine has no wow"}
     assert "- the machine has no wow" in card(delay=still)
+
+
+def test_a_delay_too_short_to_tell_a_copy_is_not_said_to_be_none():
+    trials = [{**trial, "copied": None} for trial in TRIALS]
+    text = card(delay={**DELAY, "trials": trials})
+    assert "| kurtosis | -0.40 | -0.40 |" in text
+    assert "copy" not in text
