@@ -220,18 +220,12 @@ def play_live(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector out of the callback: whichever thread it meets works for it.
-
-    What there is already is left alone, so that the watching thread collects in no time what comes new.
-    """
+    """Keep the garbage collector out of the callback, as it works in whichever thread it meets; the watch collects."""
     collects = gc.isenabled()
     gc.disable()
-    gc.collect()
-    gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
         if collects:
             gc.enable()
 
