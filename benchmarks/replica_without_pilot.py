@@ -19,7 +19,7 @@ import numpy as np
 from stages.common import Take, takes_of
 from tapemeasure.analysis.constant_lag import lag_errors
 from tapemeasure.analysis.signal_errors import esr
-from tapemeasure.arrays import FloatArray
+from tapemeasure.arrays import BoolArray, FloatArray
 from tapemeasure.delay.apply import undo_delay
 from tapemeasure.delay.track import track_delay
 from tapemeasure.errors import TapeMeasureError
@@ -28,7 +28,7 @@ from tapemeasure.params import load_params
 from tapemeasure.params.stages import TrainNonlinearityParams
 from tapemeasure.training.datasets import AlignedPair
 from tapemeasure.training.loop import train_recording_path
-from tapemeasure.training.splits import programme_ranges
+from tapemeasure.training.splits import Range, followed_ranges, followed_samples, programme_ranges
 
 HEARD_S, LATER_S = 60.0, 2.0
 EDGES_S = (0.5, 40.0, 48.0, 59.5)
@@ -43,28 +43,35 @@ def stretch(take: Take) -> tuple[FloatArray, FloatArray, int]:
     return stimulus[first : first + heard], output[first : first + heard + later], sample_rate
 
 
-def aligned(stimulus: FloatArray, output: FloatArray, sample_rate: int, *, with_pilot: bool) -> FloatArray:
-    """Programme channel of the output on the input's time axis."""
+def aligned(
+    stimulus: FloatArray, output: FloatArray, sample_rate: int, *, with_pilot: bool
+) -> tuple[FloatArray, BoolArray]:
+    """Programme channel of the output on the input's time axis, and where its delay was followed."""
     heard = (stimulus, output) if with_pilot else (stimulus[:, :1], output[:, :1])
     found = track_delay(*heard, sample_rate=sample_rate, pilot="auto" if with_pilot else "none")
     print(f"tracked by {found.method}; {' '.join(found.warnings)}", flush=True)
-    return undo_delay(output, found.trajectory, sample_rate=sample_rate, length_samples=len(stimulus), half_taps=32)[
-        :, 0
-    ]
+    whole = undo_delay(output, found.trajectory, sample_rate=sample_rate, length_samples=len(stimulus), half_taps=32)
+    return whole[:, 0], followed_samples(found.trajectory, len(stimulus), sample_rate=sample_rate)
 
 
-def parts(source: FloatArray, target: FloatArray, sample_rate: int) -> list[AlignedPair]:
-    """Training, validation and test part."""
-    edges = [round(edge * sample_rate) for edge in EDGES_S]
-    return [
-        AlignedPair(f"part {index + 1}", source[start:stop], target[start:stop], sample_rate)
-        for index, (start, stop) in enumerate(pairwise(edges))
-    ]
+def parts(
+    source: FloatArray, target: FloatArray, followed: BoolArray, sample_rate: int
+) -> tuple[list[AlignedPair], list[AlignedPair], AlignedPair]:
+    """Training and validation, where the delay was followed, as the pipeline does it, and the whole test part."""
+    ranges = [Range(round(a * sample_rate), round(b * sample_rate)) for a, b in pairwise(EDGES_S)]
+
+    def pairs(chosen: Sequence[Range]) -> list[AlignedPair]:
+        return [AlignedPair(str(r), source[r.as_slice()], target[r.as_slice()], sample_rate) for r in chosen]
+
+    train, validation = (pairs(followed_ranges([part], followed, sample_rate=sample_rate)) for part in ranges[:2])
+    return train, validation, pairs(ranges[2:])[0]
 
 
-def trained_output(own: Sequence[AlignedPair], test: AlignedPair, params: TrainNonlinearityParams) -> FloatArray:
+def trained_output(
+    train: Sequence[AlignedPair], validation: Sequence[AlignedPair], test: AlignedPair, params: TrainNonlinearityParams
+) -> FloatArray:
     with tempfile.TemporaryDirectory() as folder:
-        result = train_recording_path(own[:1], own[1:2], params, checkpoint=Path(folder) / "c.pt")
+        result = train_recording_path(train, validation, params, checkpoint=Path(folder) / "c.pt")
     return render(result.model, test.input, run_in_samples=test.sample_rate // 2)
 
 
@@ -80,13 +87,13 @@ def main() -> None:
     except TapeMeasureError as error:
         print(f"{arguments.device}: {error}")
         return
-    sets = [parts(stimulus[:, 0], target, sample_rate) for target in targets]
+    sets = [parts(stimulus[:, 0], target, followed, sample_rate) for target, followed in targets]
     test = sets[0][2]
     print(f"{'seed':<6} {'trained with':<14} {'ESR':>9} {'at lag':>9} {'lag us':>8} {'left us':>8}")
     for seed in range(1, arguments.seeds + 1):
         found = []
         for name, own in zip(("pilot", "no pilot"), sets, strict=True):
-            played = trained_output(own, test, params.model_copy(update={"seed": seed}))
+            played = trained_output(*own[:2], test, params.model_copy(update={"seed": seed}))
             timing = lag_errors([played], [test.target], sample_rate=sample_rate)
             found.append(np.array([esr(played, test.target), timing.best_lag_esr]))
             errors = f"{found[-1][0]:>9.5f} {timing.best_lag_esr:>9.5f}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray, as_channels, runs_of
+from tapemeasure.dsp.spectra import hann
 from tapemeasure.errors import SignalError
 
 BLOCK_S = 0.02
@@ -19,6 +20,12 @@ PEAK_OVER_RMS = 7.0
 SHORTEST_S = 0.4
 LEAK_TAPS = 65
 """Length of the filter from the pilot's track into the other one; odd, zero delay in its middle."""
+
+LEAK_LOWEST_HZ = 1250.0
+"""Below, both tracks share hum and rumble, which tell the filter nothing of the leak."""
+
+LATE_TAPS_COST = 0.3
+"""Keeps the filter short, so that its response goes on smoothly below the lowest frequency that it is learned from."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +75,16 @@ def clean_hiss(
 
     Notes
     -----
-    The leak is the least-squares filter of 65 taps from the pilot's track; it takes a share of 65 / n_samples of the
-    hiss with it. Blocks of 20 ms more than 6 dB above the median, and single samples of more than seven times the
-    typical rms, are cut out with 60 ms on both sides.
+    The leak is what a filter of 65 taps makes of the pilot's track: one for all stretches, by least squares from what
+    is above 1250 Hz and short, as below both tracks have the same hum. It takes a share of 65 / n_samples of the hiss
+    with it. Blocks of 20 ms more than 6 dB above the median, and single samples of more than seven times the typical
+    rms, are cut out with 60 ms on both sides.
     """
     given = [as_channels(stretch) for stretch in stretches]
     leak_db: float | None = None
     if pilots is not None:
-        cleaned = [_without_leak(stretch, pilot) for stretch, pilot in zip(given, pilots, strict=True)]
+        taps = _leak_taps(given, pilots, sample_rate=sample_rate)
+        cleaned = [_without_leak(stretch, pilot, taps) for stretch, pilot in zip(given, pilots, strict=True)]
         leak_power = sum(float(np.sum((a - b) ** 2)) for a, b in zip(given, cleaned, strict=True))
         rest_power = sum(float(np.sum(part**2)) for part in cleaned)
         leak_db = 10.0 * float(np.log10(max(leak_power, 1e-30) / max(rest_power, 1e-30)))
@@ -99,25 +108,37 @@ def clean_hiss(
     return CleanHiss(tuple(kept), sum(map(len, kept)) / sample_rate, given_s, loud_s, zero_s, leak_db)
 
 
-def _without_leak(stretch: FloatArray, pilot: FloatArray) -> FloatArray:
-    """A stretch less what a short filter makes of the pilot's track."""
-    from scipy.linalg import solve_toeplitz
+def _leak_taps(stretches: Sequence[FloatArray], pilots: Sequence[FloatArray], *, sample_rate: int) -> FloatArray:
+    """Filter from the pilot's track into every channel, shape (n_taps, n_channels)."""
+    from scipy.linalg import toeplitz
+
+    half = LEAK_TAPS // 2
+    own, cross = np.zeros(LEAK_TAPS), np.zeros((LEAK_TAPS, stretches[0].shape[1]))
+    for stretch, pilot in zip(stretches, pilots, strict=True):
+        n = len(pilot)
+        if n < 4 * LEAK_TAPS:
+            continue
+        window, size = hann(n), 2 ** int(np.ceil(np.log2(2 * n)))
+        spectrum = np.fft.rfft((pilot - pilot.mean()) * window, size)
+        spectrum[np.fft.rfftfreq(size, 1.0 / sample_rate) < LEAK_LOWEST_HZ] = 0.0
+        own += np.fft.irfft(np.abs(spectrum) ** 2)[:LEAK_TAPS]
+        ours = np.fft.rfft((stretch - stretch.mean(axis=0)) * window[:, np.newaxis], size, axis=0)
+        products = np.fft.irfft(ours * spectrum.conj()[:, np.newaxis], axis=0)
+        cross += np.roll(products, half, axis=0)[:LEAK_TAPS]
+    if own[0] <= 0.0:
+        return np.zeros_like(cross)
+    late = np.abs(np.arange(LEAK_TAPS) - half) / half
+    cost = own[0] * (1e-6 + LATE_TAPS_COST * late**2)
+    return np.asarray(np.linalg.solve(toeplitz(own) + np.diag(cost), cross), dtype=np.float64)
+
+
+def _without_leak(stretch: FloatArray, pilot: FloatArray, taps: FloatArray) -> FloatArray:
+    """A stretch less what the filter makes of the pilot's track."""
     from scipy.signal import fftconvolve
 
-    n, half = len(pilot), LEAK_TAPS // 2
-    if n < 4 * LEAK_TAPS or not np.any(pilot):
-        return stretch
-    size = 2 ** int(np.ceil(np.log2(2 * n)))
-    spectrum = np.fft.rfft(pilot, size)
-    own = np.fft.irfft(np.abs(spectrum) ** 2)[:LEAK_TAPS]
-    own[0] *= 1.0 + 1e-6
-    rest = stretch.copy()
-    for channel in range(stretch.shape[1]):
-        centred = stretch[:, channel] - stretch[:, channel].mean()
-        cross = np.roll(np.fft.irfft(np.fft.rfft(centred, size) * spectrum.conj()), half)[:LEAK_TAPS]
-        taps = solve_toeplitz(own, cross)
-        rest[:, channel] -= fftconvolve(pilot, taps)[half : half + n]
-    return rest
+    half = len(taps) // 2
+    leak = fftconvolve((pilot - pilot.mean())[:, np.newaxis], taps, axes=0)
+    return stretch - leak[half : half + len(stretch)]
 
 
 def _typical_rms(stretches: Sequence[FloatArray], *, sample_rate: int) -> float:

@@ -2,13 +2,21 @@
 
 A take with a timeline is split by its programme segments. A take whose folder names its set (``Train``, ``Val``,
 ``Test``) belongs to that set whole. Any other take is cut by time, 60 / 20 / 20 %, so that even one take has a test.
+Where the delay was only bridged, nothing is learned.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from tapemeasure.arrays import BoolArray
 from tapemeasure.errors import SignalError
 from tapemeasure.signals.timeline import SPLITS, Split, Timeline
+from tapemeasure.trajectory import DelayTrajectory
+
+LEAST_S = 1.0
+"""Shortest stretch between bridged ones that is worth learning from."""
 
 TIME_SHARES = {"train": (0.0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1.0)}
 
@@ -62,6 +70,52 @@ def programme_ranges(
         name: (Range(round(start * length_samples), round(stop * length_samples)),)
         for name, (start, stop) in zip(SPLITS, TIME_SHARES.values(), strict=True)
     }
+
+
+def followed_samples(trajectory: DelayTrajectory, length_samples: int, *, sample_rate: int) -> BoolArray:
+    """Whether there is evidence of the delay at every sample of an input.
+
+    Parameters
+    ----------
+    trajectory : DelayTrajectory
+        On output time.
+    length_samples : int
+        Of the input.
+    sample_rate : int
+        Hz.
+
+    Returns
+    -------
+    ndarray of bool, shape (length_samples,)
+    """
+    played_s = np.maximum.accumulate(trajectory.time_s - trajectory.delay_s)
+    bridged = np.interp(np.arange(length_samples) / sample_rate, played_s, (~trajectory.valid).astype(np.float64))
+    return np.asarray(bridged == 0.0)
+
+
+def followed_ranges(ranges: Iterable[Range], followed: BoolArray, *, sample_rate: int) -> tuple[Range, ...]:
+    """The stretches of a set whose delay was followed, each of a second at least; the ranges themselves if none is.
+
+    Parameters
+    ----------
+    ranges : iterable of Range
+    followed : ndarray of bool, shape (n_samples,)
+        Of the whole input; see `followed_samples`.
+    sample_rate : int
+        Hz.
+
+    Examples
+    --------
+    >>> followed = np.array([True] * 30 + [False] * 5 + [True] * 65)
+    >>> followed_ranges([Range(10, 60)], followed, sample_rate=20)
+    (Range(start_samples=10, stop_samples=30), Range(start_samples=35, stop_samples=60))
+    """
+    kept, whole = [], tuple(ranges)
+    for part in whole:
+        edges = np.flatnonzero(np.diff(followed[part.as_slice()].astype(np.int8), prepend=0, append=0))
+        stretches = (edges + part.start_samples).reshape(-1, 2).tolist()
+        kept += [Range(start, stop) for start, stop in stretches if stop - start >= LEAST_S * sample_rate]
+    return tuple(kept) or whole
 
 
 def _of_timeline(timeline: Timeline, split: Split, length_samples: int) -> tuple[Range, ...]:

@@ -107,11 +107,27 @@ def test_a_leaking_pilot_is_taken_off():
     leaking = samples + 0.01 * np.roll(pilot, 3)
     found = clean_hiss([leaking], sample_rate=SAMPLE_RATE, pilots=[pilot])
     assert found.loud_s == 0.0
-    # 800 pulses know each tap to 1 / sqrt(800) of the noise; five times that
-    np.testing.assert_allclose(found.stretches[0][:, 0], samples, rtol=0.0, atol=0.18 * np.std(samples))
+    # 800 pulses know each tap to 1 / sqrt(800) of the noise; seven times that, as the lowest 1250 Hz are only continued
+    np.testing.assert_allclose(found.stretches[0][:, 0], samples, rtol=0.0, atol=0.25 * np.std(samples))
     assert found.pilot_leak_db == pytest.approx(
         10.0 * np.log10(np.mean((0.01 * pilot) ** 2) / np.mean(samples**2)), abs=0.3
     )
+
+
+def test_hum_in_both_tracks_is_no_leak():
+    """The pilot's lines must not come into the hiss because the tracks hum alike; the hum itself stays."""
+    clean = machine_hiss(1, hum=2e-3)[:, 0]
+    n = len(clean)
+    pilot = machine_hiss(2, hum=0.0)[:, 0] + clean - machine_hiss(1, hum=0.0)[:, 0]
+    pilot[::441] += 0.4
+    cuts = [slice(0, n // 3), slice(n // 3, n)]
+    leaking = clean + 0.006 * pilot
+    found = clean_hiss([leaking[cut] for cut in cuts], sample_rate=SAMPLE_RATE, pilots=[pilot[cut] for cut in cuts])
+    rest = np.concatenate([stretch[:, 0] for stretch in found.stretches]) - clean
+    window = np.hanning(n)
+    at = [round(hz * n / SAMPLE_RATE) for hz in range(100, 1001, 100)]
+    left, leak = (np.abs(np.fft.rfft(samples * window))[at] for samples in (rest, 0.006 * pilot))
+    assert np.linalg.norm(left) < 0.5 * np.linalg.norm(leak)
 
 
 def test_silence_without_hiss_is_told():

@@ -2,13 +2,15 @@
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tapemeasure.errors import SignalError
 from tapemeasure.signals.timeline import SPLITS, Pilot, Segment, Timeline
-from tapemeasure.training.splits import programme_ranges
+from tapemeasure.training.splits import Range, followed_ranges, followed_samples, programme_ranges
+from tapemeasure.trajectory import DelayTrajectory
 
 
 def timeline(length_samples=1000):
@@ -45,3 +47,29 @@ def test_named_set_takes_the_whole_take():
 def test_take_shorter_than_its_timeline_is_refused():
     with pytest.raises(SignalError, match="segment c ends at sample 900, the take has 800"):
         programme_ranges(800, timeline=timeline())
+
+
+def trajectory(valid: np.ndarray, *, delay_s: float = 0.5) -> DelayTrajectory:
+    return DelayTrajectory(0.0, 100.0, np.full(len(valid), delay_s), np.full(len(valid), 1e-6), valid)
+
+
+def test_what_was_followed_is_told_on_the_inputs_time():
+    valid = np.ones(1000, dtype=bool)
+    valid[300:400] = False
+    followed = followed_samples(trajectory(valid), 8000, sample_rate=1000)
+    # output time 3 to 4 s lies half a second earlier on the input; a point reaches to the next one
+    assert not followed[2500:3491].any()
+    assert followed[:2490].all()
+    assert followed[3501:].all()
+
+
+def test_bridged_stretches_and_short_rests_are_left_out():
+    followed = np.ones(10000, dtype=bool)
+    followed[3000:3200] = followed[3900:4000] = False
+    found = followed_ranges([Range(1000, 6000), Range(8000, 10000)], followed, sample_rate=1000)
+    assert found == (Range(1000, 3000), Range(4000, 6000), Range(8000, 10000))
+
+
+def test_a_delay_that_was_never_followed_leaves_the_ranges():
+    whole = (Range(0, 500),)
+    assert followed_ranges(whole, np.zeros(1000, dtype=bool), sample_rate=1000) == whole
