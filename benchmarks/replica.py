@@ -1,7 +1,9 @@
-"""Speed of training and of playing the recording path: the compiled GRU beside torch's own.
+"""Speed of training and of playing the recording path, the compiled GRU beside torch's own; then how good replicas are.
 
-Run ``python -m benchmarks.replica [--seconds 4]``. Training is forward and back through blocks of 512 samples, as the
-pipeline does it; figures are seconds of audio per CPU second of one thread, the best of several blocks.
+Run ``python -m benchmarks.replica [--seconds 4] [--devices chowtape_toy akai] [--seeds 3]``. Training is forward and
+back through blocks of 512 samples, as the pipeline does it; figures are seconds of audio per CPU second of one thread,
+the best of several blocks. The quality tables are those of `benchmarks.replica_quality`, for devices whose captures are
+aligned under ``data/``; without ``--devices`` for the toy of the paper, and ``--devices`` alone leaves them out.
 """
 
 import argparse
@@ -13,6 +15,7 @@ from unittest import mock
 
 import torch
 
+from benchmarks import replica_quality
 from tapemeasure.models import recording_path
 from tapemeasure.models.recording_path import RecordingPath, RecordingPathConfig
 
@@ -57,8 +60,10 @@ def playing(model: RecordingPath, block_samples: int) -> Callable[[], None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Speed of the recording path.")
+    parser = argparse.ArgumentParser(description="Speed and quality of the recording path.")
     parser.add_argument("--seconds", type=float, default=2.0, help="CPU time of each figure, at least (2)")
+    parser.add_argument("--devices", nargs="*", default=["chowtape_toy"], help="quality tables of these (chowtape_toy)")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds of the quality tables (1)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(1)
@@ -77,6 +82,9 @@ def main() -> None:
         for block_samples in (64, 4096):
             cpu_s = best_cpu_s(playing(model, block_samples), at_least_s=arguments.seconds)
             print(f"{units:>5} {block_samples:>6} {10 * block_samples / SAMPLE_RATE / cpu_s:>8.1f}", flush=True)
+    for device in arguments.devices:
+        print(f"\n{device}", flush=True)
+        replica_quality.main([device, "--seeds", str(arguments.seeds)])
 
 
 if __name__ == "__main__":

@@ -214,7 +214,7 @@ def _linear_part(sets: Sets, params: TrainNonlinearityParams) -> RecordingPath:
     return model
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("device", help="akai, or a device whose captures are aligned under data/")
     parser.add_argument("--seeds", type=int, default=3)
@@ -223,7 +223,7 @@ def main() -> None:
     parser.add_argument("--curve", type=Path, metavar="FILE", help="keep how the first seed's error fell, CSV")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="keep the rows")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the training")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     chosen = {key: yaml.safe_load(value) for key, value in (item.split("=", 1) for item in arguments.set)}
     base = AKAI_SETTINGS if arguments.device == "akai" else load_params().training_of(arguments.device).model_dump()
     params = TrainNonlinearityParams(**{**base, **chosen})
