@@ -72,7 +72,7 @@ def _segment(
     stimulus: FloatArray, output: FloatArray, centres: IntArray, shift: IntArray, *, hop: int, sample_rate: float
 ) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
     """Delay and uncertainty of the frames around the centres, seconds; their correlation, and whether they are loud."""
-    from tapemeasure.delay.kernels import add_frame_products, frame_evidence
+    from tapemeasure.delay.frame_kernels import add_frame_products, frame_evidence
 
     length = 1 << round(np.log2(FRAME_S * sample_rate))
     played, heard = _spectra(stimulus, centres - shift, length), _spectra(output, centres, length)
@@ -86,7 +86,7 @@ def _segment(
     low = (LOW_HZ * length / sample_rate / np.maximum(np.arange(n_bins), 0.5)) ** 8
     prior = first_prior(hop / sample_rate)
     sigma = np.full(len(delay), np.inf)
-    band = np.searchsorted(band_edges(length, sample_rate), np.arange(n_bins), side="right") - 1
+    edges = band_edges(length, sample_rate)
     for _ in range(PASSES):
         lag = delay * sample_rate - shift
         cross, power = np.zeros(n_bins, np.complex128), np.zeros((2, n_bins))
@@ -95,7 +95,7 @@ def _segment(
         left = np.maximum(power[1] - np.abs(cross) ** 2 / np.maximum(power[0], 1e-30), 1e-9 * power[1] + 1e-30)
         left += LEAKAGE * float(power[1].max())
         noise = left / max(int(usable.sum()), 1) * (1.0 + low)
-        (seen, spread), pulls, bands = frame_evidence(played, heard, lag, response, 2.0 * credit / noise, noise, band)
+        (seen, spread), pulls, bands = frame_evidence(played, heard, lag, response, 2.0 * credit / noise, noise, edges)
         gradient, information = pulls.sum(axis=0), bands.sum(axis=0)
         # the response was fitted at this very delay: its bands have no delay of their own yet
         coupling = Coupling((bands / np.maximum(information, 1e-30)).T, np.zeros(len(bands)))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray, IntArray, Progress, no_progress
-from tapemeasure.delay.bulk import SEARCH_RATE_HZ, BulkDelay
-from tapemeasure.delay.resolution import bridge, decimate, on_samples, warp
+from tapemeasure.delay.bulk import BulkDelay
+from tapemeasure.delay.resolution import SlowPair, bridge, on_samples, warp
 from tapemeasure.dsp.correlation import frames, generalised_correlation, parabola_offset
 
 COARSE_FRAME_S = 0.093
@@ -52,7 +52,12 @@ class FrameDelays:
 
 
 def track_frames(
-    stimulus: FloatArray, output: FloatArray, *, sample_rate: float, bulk: BulkDelay, progress: Progress = no_progress
+    stimulus: FloatArray,
+    output: FloatArray,
+    path_s: FloatArray,
+    *,
+    sample_rate: float,
+    progress: Progress = no_progress,
 ) -> FrameDelays:
     """Delay of one channel at every 5 ms of the output, seconds.
 
@@ -60,25 +65,23 @@ def track_frames(
     ----------
     stimulus, output : ndarray, shape (n_samples,)
         One channel each; the output with its polarity put right.
+    path_s : ndarray, shape (n_times,)
+        Where to look: delays every 25 ms, as `coarse_path` finds them, seconds.
     sample_rate : float
         Hz.
-    bulk : BulkDelay
-        Where to look.
     progress : callable
         Told the completed fraction.
 
     Notes
     -----
-    A Viterbi path through coarse correlations (11 kHz, 93 ms, +-30 ms around the bulk delay), then two passes over
-    frames of 46 ms in which the input is warped by what the pass before found, each smoothed by a running median.
-    Expected accuracy: 2..5 us rms on music.
+    Two passes over frames of 46 ms in which the input is warped by what the pass before found, each smoothed by a
+    running median. Expected accuracy: 2..5 us rms on music.
     """
-    delay = coarse_path(stimulus, output, sample_rate=sample_rate, bulk=bulk)
     progress(0.2)
     hop = max(1, round(HOP_S * sample_rate))
     length = round(FINE_FRAME_S * sample_rate / 2) * 2
     grid = np.arange(-(-len(output) // hop)) * hop / sample_rate
-    guide = np.interp(grid, np.arange(len(delay)) * COARSE_HOP_S, delay)
+    guide = np.interp(grid, np.arange(len(path_s)) * COARSE_HOP_S, path_s)
     for step, reach in enumerate(FINE_REACHES_S):
         warped = warp(stimulus, on_samples(guide, hop=hop, length=len(output)), sample_rate=sample_rate, half_taps=16)
         lag, quality, loud = _peaks(
@@ -90,11 +93,12 @@ def track_frames(
     return FrameDelays(hop_samples=hop, delay_s=guide, quality=quality, loud=loud)
 
 
-def coarse_path(stimulus: FloatArray, output: FloatArray, *, sample_rate: float, bulk: BulkDelay) -> FloatArray:
-    """Delay every 25 ms, seconds, by the best continuous path through the correlations."""
-    factor = max(1, int(sample_rate // SEARCH_RATE_HZ))
-    rate = sample_rate / factor
-    x, y = decimate(stimulus, factor), decimate(output, factor)
+def coarse_path(pair: SlowPair, bulk: BulkDelay) -> FloatArray:
+    """Delay every 25 ms, seconds, by the best continuous path through coarse correlations (Viterbi).
+
+    Frames of 93 ms are compared, up to 30 ms beside the bulk delay.
+    """
+    x, y, rate = pair.stimulus, bulk.polarity * pair.output, pair.sample_rate
     guide = bulk.at(np.arange(len(y)) / rate)
     warped = warp(x, guide, sample_rate=rate, half_taps=16)
     hop = max(1, round(COARSE_HOP_S * rate))

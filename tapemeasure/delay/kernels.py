@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 
-from tapemeasure.arrays import BoolArray, ComplexArray, FloatArray, IntArray
+from tapemeasure.arrays import FloatArray, IntArray
 
 SECOND_DIFFERENCE = (1.0, -2.0, 1.0)
 
@@ -57,9 +57,22 @@ def prior_precision(rows: FloatArray, n_knots: int) -> FloatArray:
     order = rows.shape[0] - 1
     width = rows.shape[1]
     bands = np.zeros((width, n_knots))
+    inner = np.zeros(width)
+    for i in range(width):
+        for j in range(i + 1):
+            inner[i - j] += rows[order, i] * rows[order, j]
+    # away from the ends all innovations that hold a knot are of the full order
+    first = min(n_knots, 2 * order + 4)
+    behind = max(first, n_knots - width)
+    for lag in range(width):
+        bands[lag, first:behind] = inner[lag]
     for newest in range(2, n_knots):
+        if first + width <= newest < behind:
+            continue
         m = min(newest - 2, order)
         for i in range(m + 3):
+            if first <= newest - i < behind:
+                continue
             a = rows[m, i]
             for j in range(i + 1):
                 # knots newest - i <= newest - j
@@ -67,29 +80,42 @@ def prior_precision(rows: FloatArray, n_knots: int) -> FloatArray:
     return bands
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, fastmath=True, nogil=True)
 def banded_inverse(factor: FloatArray) -> FloatArray:
     """Entries of A^-1 inside the band, as lower bands, for A = L L^T as scipy's ``cholesky_banded(lower=True)`` has L.
 
     Takahashi's recurrence, from the last row up.
     """
     bands, n = factor.shape
-    inverse = np.zeros((bands, n))
+    below = np.ascontiguousarray(factor.T)
+    found = np.zeros((n, bands))
+    # covariances of the knots behind, knot k in row and column k modulo their number: long rows of one length are quick
+    size = max(1, bands - 1)
+    width = 8 * ((size + 7) // 8)
+    behind = np.zeros((size, width))
+    weights, row = np.zeros(size), np.zeros(width)
     for i in range(n - 1, -1, -1):
-        scale = 1.0 / factor[0, i]
+        scale = 1.0 / below[i, 0]
         reach = min(bands - 1, n - 1 - i)
-        for j in range(reach, 0, -1):
-            total = 0.0
-            for k in range(1, j):
-                total -= factor[k, i] * inverse[j - k, i + k]
-            for k in range(j, reach + 1):
-                total -= factor[k, i] * inverse[k - j, i + j]
-            inverse[j, i] = total * scale
-        total = scale
-        for k in range(1, reach + 1):
-            total -= factor[k, i] * inverse[k, i]
-        inverse[0, i] = total * scale
-    return inverse
+        slot = place = i % size
+        for j in range(1, reach + 1):
+            place = place + 1 if place + 1 < size else 0
+            weights[place] = below[i, j] * scale
+        row[:] = 0.0
+        for j in range(size):
+            weight = weights[j]
+            for k in range(width):
+                row[k] -= weight * behind[j, k]
+        own, place = scale * scale, slot
+        for j in range(1, reach + 1):
+            place = place + 1 if place + 1 < size else 0
+            own -= weights[place] * row[place]
+            found[i, j] = row[place]
+        found[i, 0] = own
+        for k in range(size):
+            behind[k, slot] = behind[slot, k] = row[k]
+        behind[slot, slot] = own
+    return np.ascontiguousarray(found.T)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -146,66 +172,6 @@ def bend_products(bend: FloatArray, covariance: FloatArray, known: FloatArray, o
                         total += weight * covariance[abs(a - b), min(a, b)]
             sums[lag] += total
     return sums
-
-
-@numba.njit(cache=True, fastmath=True, nogil=True)
-def add_frame_products(
-    played: ComplexArray,
-    heard: ComplexArray,
-    lag: FloatArray,
-    usable: BoolArray,
-    cross: ComplexArray,
-    power: FloatArray,
-) -> None:
-    """Add the frames' cross-spectra, the input late by `lag` samples, to `cross`, and the two powers to `power`."""
-    n_frames, n_bins = played.shape
-    for k in range(n_frames):
-        if not usable[k]:
-            continue
-        step = np.exp(-1j * np.pi * lag[k] / (n_bins - 1))
-        turn = 1.0 + 0.0j
-        for f in range(n_bins):
-            x = played[k, f] * turn
-            y = heard[k, f]
-            cross[f] += np.conj(x) * y
-            power[0, f] += x.real * x.real + x.imag * x.imag
-            power[1, f] += y.real * y.real + y.imag * y.imag
-            turn *= step
-
-
-@numba.njit(cache=True, fastmath=True, nogil=True)
-def frame_evidence(
-    played: ComplexArray,
-    heard: ComplexArray,
-    lag: FloatArray,
-    response: ComplexArray,
-    weight: FloatArray,
-    noise: FloatArray,
-    band: IntArray,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Evidence of every frame for its lag, per sample and per sample^2.
-
-    Observed curvature, and information as scattered as the rest of the frame is in units of `noise` (n_bins,), both
-    (2, n_frames); gradient and information of each band, (n_bands, n_frames). `band` numbers the bins' bands from 0.
-    """
-    n_frames, n_bins = played.shape
-    seen = np.zeros((2, n_frames))
-    gradient, information = np.zeros((1 + band[-1], n_frames)), np.zeros((1 + band[-1], n_frames))
-    for k in range(n_frames):
-        step = np.exp(-1j * np.pi * lag[k] / (n_bins - 1))
-        turn = 1.0 + 0.0j
-        for f in range(n_bins):
-            model = played[k, f] * turn * response[f]
-            product = np.conj(model) * heard[k, f]
-            rest = heard[k, f] - model
-            omega = np.pi * f / (n_bins - 1)
-            told = weight[f] * omega * omega * (model.real * model.real + model.imag * model.imag)
-            seen[0, k] += weight[f] * omega * omega * product.real
-            seen[1, k] += told * (rest.real * rest.real + rest.imag * rest.imag) / noise[f]
-            gradient[band[f], k] -= weight[f] * omega * product.imag
-            information[band[f], k] += told
-            turn *= step
-    return seen, gradient, information
 
 
 @numba.njit(cache=True, nogil=True)

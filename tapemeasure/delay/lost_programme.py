@@ -11,13 +11,13 @@ import numpy as np
 
 from tapemeasure.arrays import FloatArray, Progress, no_progress
 from tapemeasure.delay.bulk import BulkDelay
-from tapemeasure.delay.gcc import GOOD_QUALITY, FrameDelays, track_frames
+from tapemeasure.delay.gcc import GOOD_QUALITY, FrameDelays, coarse_path, track_frames
 from tapemeasure.delay.lost_place import Jump, Knots, joined
 from tapemeasure.delay.lost_samples import LostSamples, repair_output, to_repaired
 from tapemeasure.delay.lost_scores import StepScores, steady_noise, step_scores
 from tapemeasure.delay.machine_fit import MachineFit
 from tapemeasure.delay.refine import RefinedDelays, refine_delays
-from tapemeasure.delay.resolution import warp
+from tapemeasure.delay.resolution import SlowPair, warp
 from tapemeasure.delay.smoother import Evidence
 from tapemeasure.delay.trust import Grid, alike
 from tapemeasure.delay.waveform import block_filters
@@ -118,7 +118,8 @@ class _Follower:
         chosen = np.flatnonzero(good if good.any() else frames.loud)
         bulk = BulkDelay(chosen * frames.hop_samples / rate, frames.delay_s[chosen], 1, 1, 1)
         whole = repair_output(self.output, lost, sample_rate=rate)
-        known = track_frames(self.stimulus, whole, sample_rate=rate, bulk=bulk)
+        path = coarse_path(SlowPair.of(self.stimulus, whole, sample_rate=rate), bulk)
+        known = track_frames(self.stimulus, whole, path, sample_rate=rate)
         return refine_delays(self.stimulus, whole, known, sample_rate=rate)
 
     def scores(self, refined: RefinedDelays) -> StepScores | None:

@@ -8,8 +8,7 @@ music and sweeps at one, and all of them together decide.
 import numpy as np
 
 from tapemeasure.arrays import FloatArray
-from tapemeasure.delay.bulk import SEARCH_RATE_HZ
-from tapemeasure.delay.resolution import decimate
+from tapemeasure.delay.resolution import SEARCH_RATE_HZ, decimate
 from tapemeasure.dsp.correlation import WHITENING
 from tapemeasure.dsp.fractional import read_at
 

@@ -9,6 +9,7 @@ from tapemeasure.delay.bulk import BulkDelay, find_bulk_delay
 from tapemeasure.delay.fast import fast_delays
 from tapemeasure.delay.gcc import COARSE_HOP_S, GOOD_QUALITY, FrameDelays, coarse_path, track_frames
 from tapemeasure.delay.refine import RefinedDelays
+from tapemeasure.delay.resolution import SlowPair
 from tapemeasure.errors import NoMatchError
 
 MIN_MATCH = 0.2
@@ -61,13 +62,14 @@ def match_programme(
     NoMatchError
         If the output does not contain the input; the text tells the correlation that was found.
     """
-    bulk = find_bulk_delay(stimulus, output, sample_rate=sample_rate, max_delay_s=max_delay_s)
+    pair = SlowPair.of(stimulus, output, sample_rate=sample_rate)
+    bulk = find_bulk_delay(pair, max_delay_s=max_delay_s)
+    path = coarse_path(pair, bulk)
     upright, refined = bulk.polarity * output, None
     if fast:
-        guide = coarse_path(stimulus, upright, sample_rate=sample_rate, bulk=bulk)
-        refined, frames = fast_delays(stimulus, upright, guide, guide_interval_s=COARSE_HOP_S, sample_rate=sample_rate)
+        refined, frames = fast_delays(stimulus, upright, path, guide_interval_s=COARSE_HOP_S, sample_rate=sample_rate)
     else:
-        frames = track_frames(stimulus, upright, sample_rate=sample_rate, bulk=bulk, progress=progress)
+        frames = track_frames(stimulus, upright, path, sample_rate=sample_rate, progress=progress)
     match, least = frames.match(), MIN_FAST_MATCH if fast else MIN_MATCH
     good = frames.loud & (frames.quality > max(GOOD_QUALITY, 0.5 * match))
     if match < least or not good.any():

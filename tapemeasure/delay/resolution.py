@@ -1,10 +1,37 @@
 """What the trackers share: a lower sample rate for coarse work, a warped input, bridged gaps."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray
 from tapemeasure.dsp.fractional import read_at
 from tapemeasure.trajectory import DelayStep, DelayTrajectory, steps_until
+
+SEARCH_RATE_HZ = 11025.0
+
+
+@dataclass(frozen=True)
+class SlowPair:
+    """Input and output at about 11 kHz, enough for coarse delays; sample 0 of each is that of the file.
+
+    Parameters
+    ----------
+    stimulus, output : ndarray, shape (n_samples,)
+        One channel each, without their means.
+    sample_rate : float
+        Hz.
+    """
+
+    stimulus: FloatArray
+    output: FloatArray
+    sample_rate: float
+
+    @classmethod
+    def of(cls, stimulus: FloatArray, output: FloatArray, *, sample_rate: float) -> "SlowPair":
+        """Pair of one channel each, (n_samples,), at `sample_rate`, Hz."""
+        factor = max(1, int(sample_rate // SEARCH_RATE_HZ))
+        return cls(decimate(stimulus, factor), decimate(output, factor), sample_rate / factor)
 
 
 def decimate(samples: FloatArray, factor: int) -> FloatArray:

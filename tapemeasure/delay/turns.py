@@ -9,8 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from tapemeasure.arrays import FloatArray
-from tapemeasure.delay.bulk import SEARCH_RATE_HZ
-from tapemeasure.delay.resolution import bridge, decimate, warp
+from tapemeasure.delay.resolution import SlowPair, bridge, warp
 from tapemeasure.delay.tone_delays import ToneDelays
 from tapemeasure.dsp.correlation import WHITENING
 
@@ -115,10 +114,10 @@ def missing_delays(
     Generalised cross-correlation (``|G|**-0.6``) at about 11 kHz of the output and the input delayed as the tone says,
     over the whole stretch; the peak of its envelope is good to 0.2 ms.
     """
-    factor = max(1, int(sample_rate // SEARCH_RATE_HZ))
-    x, y, rate = decimate(stimulus, factor), decimate(output, factor), sample_rate / factor
+    pair = SlowPair.of(stimulus, output, sample_rate=sample_rate)
+    y, rate, factor = pair.output, pair.sample_rate, sample_rate / pair.sample_rate
     places = np.arange(len(delay_s)) * (step_samples / factor)
-    expected = warp(x, np.interp(np.arange(len(y)), places, delay_s), sample_rate=rate, half_taps=HALF_TAPS)
+    expected = warp(pair.stimulus, np.interp(np.arange(len(y)), places, delay_s), sample_rate=rate, half_taps=HALF_TAPS)
     found: list[float | None] = []
     for first, stop in stretches:
         inside = slice(round(first * step_samples / factor), round(stop * step_samples / factor))

@@ -4,6 +4,7 @@ import pytest
 from tapemeasure.delay.bulk import _Candidate, _polarity, find_bulk_delay
 from tapemeasure.delay.gcc import best_path
 from tapemeasure.delay.programme import match_programme
+from tapemeasure.delay.resolution import SlowPair
 from tapemeasure.errors import NoMatchError
 
 
@@ -12,7 +13,7 @@ def test_delay_and_polarity_are_found(known, music: np.ndarray, delay_s: float, 
     shift = round(delay_s * known.rate)
     late = np.concatenate([np.zeros(shift), music]) if shift >= 0 else music[-shift:]
     output = polarity * late + 1e-3 * np.random.default_rng(1).standard_normal(len(late))
-    found = find_bulk_delay(music, output, sample_rate=known.rate, max_delay_s=5.0)
+    found = find_bulk_delay(SlowPair.of(music, output, sample_rate=known.rate), max_delay_s=5.0)
     assert found.polarity == polarity
     assert np.median(found.delay_s) == pytest.approx(delay_s, abs=5e-4)
 
@@ -23,14 +24,14 @@ def test_an_output_thirty_seconds_late_is_found_by_its_loud_passages(known) -> N
     hiss = 1e-3 * np.random.default_rng(5).standard_normal(40 * known.rate)
     output = hiss.copy()
     output[30 * known.rate : 38 * known.rate] -= music
-    found = find_bulk_delay(music, output, sample_rate=known.rate, max_delay_s=40.0)
+    found = find_bulk_delay(SlowPair.of(music, output, sample_rate=known.rate), max_delay_s=40.0)
     assert found.polarity == -1
     assert np.median(found.delay_s) == pytest.approx(30.0, abs=5e-4)
 
 
 def test_a_short_output_is_found_in_a_long_input(known, music: np.ndarray) -> None:
     output = np.concatenate([np.zeros(700), music])[: 3 * known.rate // 2]
-    found = find_bulk_delay(music, output, sample_rate=known.rate, max_delay_s=5.0)
+    found = find_bulk_delay(SlowPair.of(music, output, sample_rate=known.rate), max_delay_s=5.0)
     assert np.median(found.delay_s) == pytest.approx(700 / known.rate, abs=5e-4)
 
 
@@ -64,10 +65,13 @@ def test_a_faint_candidate_votes_for_its_own_polarity(sign: int) -> None:
 def test_of_a_loop_the_smallest_delay_is_taken_and_the_others_are_told(known) -> None:
     loop = np.tile(known.music(2.0), 8)
     late = known.machine(loop, lambda time_s: 0.05 + 0.0 * time_s)
-    bulk = find_bulk_delay(loop, late, sample_rate=known.rate, max_delay_s=10.0)
+    bulk = find_bulk_delay(SlowPair.of(loop, late, sample_rate=known.rate), max_delay_s=10.0)
     assert np.median(bulk.delay_s) == pytest.approx(0.05, abs=5e-3)
     turns = (np.array(bulk.others_s) - 0.05) / 2.0
     assert len(turns) > 0
     assert turns == pytest.approx(np.round(turns), abs=5e-3)
     plain = known.music(6.0, seed=3)
-    assert find_bulk_delay(plain, known.machine(plain), sample_rate=known.rate, max_delay_s=10.0).others_s == ()
+    assert (
+        find_bulk_delay(SlowPair.of(plain, known.machine(plain), sample_rate=known.rate), max_delay_s=10.0).others_s
+        == ()
+    )
