@@ -1,4 +1,4 @@
-"""The bulk delay and the polarity of an output: loud passages of the one are searched for in the other.
+"""The bulk delay of an output: loud passages of the one are searched for in the other.
 
 Each passage gives a few candidate delays; the delay is what most passages agree on, so that music which repeats itself
 cannot mislead it. Nothing is returned unless passages agree.
@@ -45,7 +45,7 @@ CLEAR = 0.6
 
 @dataclass(frozen=True)
 class BulkDelay:
-    """Delay at a few moments of the output, and whether the output is inverted.
+    """Delay at a few moments of the output.
 
     Parameters
     ----------
@@ -53,8 +53,6 @@ class BulkDelay:
         Output times of the passages that agree, rising.
     delay_s : ndarray, shape (n_anchors,)
         Their delays, good to a few milliseconds.
-    polarity : int
-        1, or -1 if the output is inverted.
     agreeing, passages : int
         How many passages agree, of how many.
     others_s : tuple of float
@@ -63,7 +61,6 @@ class BulkDelay:
 
     time_s: FloatArray
     delay_s: FloatArray
-    polarity: int
     agreeing: int
     passages: int
     others_s: tuple[float, ...] = ()
@@ -86,7 +83,6 @@ class _Candidate:
     delay_s: float
     ratio: float
     clear: bool
-    sign: int
 
     def of_output(self) -> "_Candidate":
         """Return what it says when a passage of the output was found in the input."""
@@ -94,7 +90,7 @@ class _Candidate:
 
 
 def find_bulk_delay(pair: SlowPair, *, max_delay_s: float) -> BulkDelay:
-    """Bulk delay of the output behind the input, seconds, and its polarity.
+    """Bulk delay of the output behind the input, seconds; the polarity does not matter.
 
     Parameters
     ----------
@@ -149,16 +145,10 @@ def find_bulk_delay(pair: SlowPair, *, max_delay_s: float) -> BulkDelay:
     return BulkDelay(
         time_s=np.array([candidate.time_s for candidate in order]),
         delay_s=np.array([candidate.delay_s for candidate in order]),
-        polarity=_polarity(order),
         agreeing=agreeing,
         passages=asked,
         others_s=others_s,
     )
-
-
-def _polarity(candidates: list[_Candidate]) -> int:
-    """Sign that the candidates vote for, the striking ones with more weight."""
-    return 1 if sum(candidate.sign * np.log1p(candidate.ratio) for candidate in candidates) >= 0.0 else -1
 
 
 def _passage_length(x: FloatArray, rate: float) -> int:
@@ -209,8 +199,6 @@ def _search(
     n_equal = sum(height > EQUAL * found[0][1] for _, height in found)
     result = []
     for rank, (peak, height) in enumerate(found[: max(CANDIDATES, n_equal)]):
-        low = max(0, peak - box)
-        near = lags[low : peak + box + 1]
         gap = int(1.5e-3 * rate)
         around = np.concatenate(
             [power[max(0, peak - far_samples) : max(0, peak - gap)], power[peak + gap : peak + far_samples]]
@@ -225,7 +213,6 @@ def _search(
                 # how far it stands out of the strongest other peak
                 ratio=height / max(found[1 if rank == 0 else 0][1], 1e-300),
                 clear=beside < CLEAR * height,
-                sign=1 if near[np.argmax(np.abs(near))] >= 0.0 else -1,
             )
         )
     return result

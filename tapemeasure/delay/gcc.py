@@ -93,12 +93,13 @@ def track_frames(
     return FrameDelays(hop_samples=hop, delay_s=guide, quality=quality, loud=loud)
 
 
-def coarse_path(pair: SlowPair, bulk: BulkDelay) -> FloatArray:
-    """Delay every 25 ms, seconds, by the best continuous path through coarse correlations (Viterbi).
+def coarse_path(pair: SlowPair, bulk: BulkDelay, *, polarity: int | None = None) -> tuple[FloatArray, int]:
+    """Delay every 25 ms, seconds, by the best continuous path through coarse correlations (Viterbi), and the polarity.
 
-    Frames of 93 ms are compared, up to 30 ms beside the bulk delay.
+    Frames of 93 ms are compared, up to 30 ms beside the bulk delay. The polarity, unless it is given, is the one under
+    which the whole path correlates better: single passages of bass-heavy music may say the wrong one.
     """
-    x, y, rate = pair.stimulus, bulk.polarity * pair.output, pair.sample_rate
+    x, y, rate = pair.stimulus, pair.output, pair.sample_rate
     guide = bulk.at(np.arange(len(y)) / rate)
     warped = warp(x, guide, sample_rate=rate, half_taps=16)
     hop = max(1, round(COARSE_HOP_S * rate))
@@ -115,11 +116,12 @@ def coarse_path(pair: SlowPair, bulk: BulkDelay) -> FloatArray:
         ]
     )
     steps = max(1, round(MAX_SPEED * hop))
-    path = (best_path(lags, max_step=steps) - reach) / rate
-    delay = path + guide[np.minimum(np.arange(len(path)) * hop, len(guide) - 1)]
+    rows = np.arange(len(lags))
+    paths = {sign: best_path(sign * lags, max_step=steps) for sign in ((1, -1) if polarity is None else (polarity,))}
+    sign = max(paths, key=lambda sign: float(sign * lags[rows, paths[sign]].sum()))
+    delay = (paths[sign] - reach) / rate + guide[np.minimum(rows * hop, len(guide) - 1)]
     # the hop is a whole number of samples, so its time is not exactly 25 ms
-    time = np.arange(len(path))
-    return np.asarray(np.interp(time * COARSE_HOP_S, time * hop / rate, delay), dtype=np.float64)
+    return np.asarray(np.interp(rows * COARSE_HOP_S, rows * hop / rate, delay), dtype=np.float64), sign
 
 
 def best_path(reward: FloatArray, *, max_step: int) -> IntArray:

@@ -116,9 +116,9 @@ class _Follower:
         frames, rate = self.frames, self.sample_rate
         good = frames.loud & (frames.quality > GOOD_QUALITY)
         chosen = np.flatnonzero(good if good.any() else frames.loud)
-        bulk = BulkDelay(chosen * frames.hop_samples / rate, frames.delay_s[chosen], 1, 1, 1)
+        bulk = BulkDelay(chosen * frames.hop_samples / rate, frames.delay_s[chosen], 1, 1)
         whole = repair_output(self.output, lost, sample_rate=rate)
-        path = coarse_path(SlowPair.of(self.stimulus, whole, sample_rate=rate), bulk)
+        path, _ = coarse_path(SlowPair.of(self.stimulus, whole, sample_rate=rate), bulk, polarity=1)
         known = track_frames(self.stimulus, whole, path, sample_rate=rate)
         return refine_delays(self.stimulus, whole, known, sample_rate=rate)
 

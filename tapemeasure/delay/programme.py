@@ -64,8 +64,8 @@ def match_programme(
     """
     pair = SlowPair.of(stimulus, output, sample_rate=sample_rate)
     bulk = find_bulk_delay(pair, max_delay_s=max_delay_s)
-    path = coarse_path(pair, bulk)
-    upright, refined = bulk.polarity * output, None
+    path, polarity = coarse_path(pair, bulk)
+    upright, refined = polarity * output, None
     if fast:
         refined, frames = fast_delays(stimulus, upright, path, guide_interval_s=COARSE_HOP_S, sample_rate=sample_rate)
     else:
@@ -82,7 +82,7 @@ def match_programme(
         time_s=time,
         frames=frames,
         good=good,
-        polarity=bulk.polarity,
+        polarity=polarity,
         match=match,
         refined=refined,
         repeats=_repeats(bulk),
