@@ -42,6 +42,17 @@ def band_discord(
     weight = (2.0 / noise).astype(np.float32)
     pull = np.add.reduceat(weight * (slope.real * left.real + slope.imag * left.imag), edges, axis=1)
     told = np.add.reduceat(weight * (slope.real**2 + slope.imag**2), edges, axis=1)
+    return disagreement(pull, told)
+
+
+def disagreement(pull: FloatArray, told: FloatArray) -> FloatArray:
+    """Information of every frame about its delay, and the squares by which its bands disagree: see `band_discord`.
+
+    Parameters
+    ----------
+    pull, told : ndarray, shape (n_frames, n_bands)
+        Gradient and information of every band, in units of the noise, 1/sample and 1/sample^2.
+    """
     total = np.maximum(told.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     share = told / total
     apart = np.sum((pull - share * pull.sum(axis=1, keepdims=True)) ** 2, axis=1)
@@ -62,10 +73,12 @@ def machine_error(discord: FloatArray) -> FloatArray:
     The variance of the bands' mean, the bands taken for independent, less what noise would give; averaged over some
     frames by their information. What bends all bands alike is not seen.
     """
-    from scipy.ndimage import uniform_filter1d
+    from scipy.ndimage import correlate1d
 
     information, apart = discord.T
     beyond = np.maximum(apart - OF_NOISE * information, 0.0) / np.maximum(information, np.finfo(np.float32).tiny)
-    variance, weight = (uniform_filter1d(row, FRAMES, mode="nearest") for row in (beyond, information))
-    # a running sum leaves a rounding error behind that may be negative
-    return np.asarray(np.sqrt(np.maximum(variance, 0.0) / np.maximum(weight, 1e-30)), dtype=np.float64)
+    # not a running sum: a loud frame's rounding error would stay behind in the silence after it
+    variance, weight = (
+        correlate1d(row, np.full(FRAMES, 1.0 / FRAMES), mode="nearest") for row in (beyond, information)
+    )
+    return np.asarray(np.sqrt(variance / np.maximum(weight, 1e-30)), dtype=np.float64)

@@ -7,12 +7,15 @@ fitted over a minute, weights by what each frequency tells, and the learned prio
 import numpy as np
 
 from tapemeasure.arrays import BoolArray, ComplexArray, FloatArray, IntArray
-from tapemeasure.delay.gcc import GOOD_QUALITY, FrameDelays
+from tapemeasure.delay.discord import disagreement, machine_error
+from tapemeasure.delay.gcc import GOOD_QUALITY, RIVAL, TONE_PERIOD_S, FrameDelays
 from tapemeasure.delay.machine_fit import band_edges
 from tapemeasure.delay.refine import RefinedDelays
 from tapemeasure.delay.resolution import bridge
 from tapemeasure.delay.smoother import Coupling, Evidence, first_prior, smooth_delays
 from tapemeasure.delay.trust import CAPTURE_S, MIN_LOCK, Grid, evident
+from tapemeasure.delay.unseen import unseen_flutter
+from tapemeasure.dsp.correlation import rival_height
 
 FRAME_S = 0.0116
 HOP_S = 0.0087
@@ -23,6 +26,12 @@ SEGMENT_S = 60.0
 PASSES = 4
 AGREE_FRAMES = 9
 """Over so many frames the bands of the spectrum are asked whether they agree."""
+
+NOTE_FRAMES = 21
+"""A note lasts so long: what bends its bands does so in all of these frames, and noise does not."""
+
+LEAST_SPREAD = 0.5
+"""Half octaves over which a frame must sound: of a lone tone that glides, time and frequency are one."""
 
 ROUNDS = 3
 LEAKAGE = 1e-7
@@ -60,26 +69,36 @@ def fast_delays(
         )
         for k in range(0, len(centres), per_segment)
     ]
-    delay, sigma, quality, loud = (np.concatenate(column) for column in zip(*parts, strict=True))
+    delay, sigma, quality, loud, rich, broad = (np.concatenate(column) for column in zip(*parts, strict=True))
     played = centres / sample_rate - delay
     known = (sigma < CAPTURE_S) & (played >= 0.0) & (played <= len(stimulus) / sample_rate)
     valid = evident(sigma, known, Grid(hop, sample_rate))
-    refined = RefinedDelays(hop_samples=hop, delay_s=delay, sigma_s=sigma, valid=valid)
-    return refined, FrameDelays(hop_samples=hop, delay_s=delay, quality=quality, loud=loud)
+    sigma = np.hypot(sigma, unseen_flutter(delay, sigma, valid))
+    tonal_share = float(np.mean(~(rich & broad)[loud])) if loud.any() else 0.0
+    refined = RefinedDelays(hop_samples=hop, delay_s=delay, sigma_s=sigma, valid=valid, tonal_share=tonal_share)
+    return refined, FrameDelays(hop, delay, quality, loud & rich)
 
 
 def _segment(
     stimulus: FloatArray, output: FloatArray, centres: IntArray, shift: IntArray, *, hop: int, sample_rate: float
-) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
-    """Delay and uncertainty of the frames around the centres, seconds; their correlation, and whether they are loud."""
+) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray, BoolArray, BoolArray]:
+    """Delay and uncertainty of the frames around the centres, seconds; their correlation.
+
+    Whether they are loud, fit at one delay only, and are more than a lone tone.
+    """
     from tapemeasure.delay.frame_kernels import add_frame_products, frame_evidence
 
     length = 1 << round(np.log2(FRAME_S * sample_rate))
     played, heard = _spectra(stimulus, centres - shift, length), _spectra(output, centres, length)
-    lag, quality = _peaks(played, heard, reach=max(2, round(REACH_S * sample_rate)))
-    loud = _loud(played) & _loud(heard)
-    typical = float(np.median(quality[loud])) if loud.any() else 1.0
-    usable = loud & (quality > max(GOOD_QUALITY, 0.7 * typical))
+    lag, quality, rival = _peaks(
+        played,
+        heard,
+        reach=max(2, round(REACH_S * sample_rate)),
+        tone_reach=round(TONE_PERIOD_S * sample_rate),
+    )
+    loud, rich = _loud(played) & _loud(heard), rival < RIVAL
+    typical = float(np.median(quality[loud & rich])) if (loud & rich).any() else 1.0
+    usable = loud & rich & (quality > max(GOOD_QUALITY, 0.7 * typical))
     delay = _without_outliers(lag + shift, usable) / sample_rate
     credit = hop / float(np.sum(np.hanning(length) ** 2))
     n_bins = length // 2 + 1
@@ -99,7 +118,9 @@ def _segment(
         gradient, information = pulls.sum(axis=0), bands.sum(axis=0)
         # the response was fitted at this very delay: its bands have no delay of their own yet
         coupling = Coupling((bands / np.maximum(information, 1e-30)).T, np.zeros(len(bands)))
-        trusted = loud & (seen > MIN_LOCK * information) & (usable | (sigma < CAPTURE_S))
+        trusted = loud & rich & (seen > MIN_LOCK * information) & (usable | (sigma < CAPTURE_S))
+        broad = _spread(bands) > LEAST_SPREAD
+        trusted = trusted & broad if 4 * int((trusted & broad).sum()) > int(trusted.sum()) else trusted
         scatter = _scatter(spread, pulls, bands)
         excess = np.where(trusted, scatter, np.inf)
         evidence = Evidence(gradient * sample_rate, information * sample_rate**2, np.zeros(len(delay)))
@@ -107,7 +128,24 @@ def _segment(
             evidence, delay, prior=prior, excess=excess, coupling=coupling, clear=trusted, noise=scatter, rounds=ROUNDS
         )
         delay, sigma, prior = found.delay_s, found.sigma_s, found.prior
-    return delay, sigma, quality, loud
+    return delay, np.hypot(sigma, _of_machine(pulls, bands, scatter, trusted) / sample_rate), quality, loud, rich, broad
+
+
+def _of_machine(pulls: FloatArray, bands: FloatArray, noise: FloatArray, trusted: BoolArray) -> FloatArray:
+    """Uncertainty of every frame by what its bands disagree on for as long as a note lasts, samples."""
+    from scipy.ndimage import correlate1d
+
+    note = np.ones(NOTE_FRAMES)
+    pull, told = (correlate1d(np.where(trusted, row / noise, 0.0), note, mode="nearest") for row in (pulls, bands))
+    return machine_error(disagreement(pull.T, told.T))
+
+
+def _spread(bands: FloatArray) -> FloatArray:
+    """Standard deviation of the bands that tell of each frame's lag, in half octaves."""
+    place = np.arange(len(bands))
+    total = np.maximum(bands.sum(axis=0), 1e-30)
+    mean = (place @ bands) / total
+    return np.asarray(np.sqrt(np.maximum((place**2 @ bands) / total - mean**2, 0.0)), dtype=np.float64)
 
 
 def _scatter(spread: FloatArray, pulls: FloatArray, bands: FloatArray) -> FloatArray:
@@ -136,8 +174,10 @@ def _spectra(samples: FloatArray, centres: IntArray, length: int) -> ComplexArra
     return np.asarray(fft.rfft(view[centres - length // 2 - first] * np.hanning(length).astype(np.float32), axis=1))
 
 
-def _peaks(played: ComplexArray, heard: ComplexArray, *, reach: int) -> tuple[FloatArray, FloatArray]:
-    """Lag of the highest correlation within `reach` samples, and the correlation there."""
+def _peaks(
+    played: ComplexArray, heard: ComplexArray, *, reach: int, tone_reach: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Lag of the highest correlation within `reach` samples, the correlation there, and its rival within another."""
     from scipy import fft
 
     cross = np.conj(played) * heard
@@ -150,7 +190,8 @@ def _peaks(played: ComplexArray, heard: ComplexArray, *, reach: int) -> tuple[Fl
     total = np.sum(magnitude ** np.float32(1.0 - WHITENING), axis=1) / (cross.shape[1] - 1)
     quality = near[np.arange(len(peak)), peak] / np.maximum(total, np.finfo(np.float32).tiny)
     inside = (peak > 0) & (peak < 2 * reach)
-    return (peak - reach).astype(np.float64), np.where(inside, quality, 0.0).astype(np.float64)
+    rival = rival_height(near, peak, reach_samples=tone_reach)
+    return (peak - reach).astype(np.float64), np.where(inside, quality, 0.0).astype(np.float64), rival
 
 
 def _loud(spectra: ComplexArray) -> BoolArray:

@@ -7,7 +7,7 @@ import numpy as np
 from tapemeasure.arrays import BoolArray, FloatArray, IntArray, Progress, no_progress
 from tapemeasure.delay.bulk import BulkDelay
 from tapemeasure.delay.resolution import SlowPair, bridge, on_samples, warp
-from tapemeasure.dsp.correlation import frames, generalised_correlation, parabola_offset
+from tapemeasure.dsp.correlation import frames, generalised_correlation, parabola_offset, rival_height
 
 COARSE_FRAME_S = 0.093
 COARSE_HOP_S = 0.025
@@ -22,6 +22,10 @@ FINE_FRAME_S = 0.0464
 HOP_S = 0.005
 FINE_REACHES_S = (0.8e-3, 0.25e-3)
 GOOD_QUALITY = 0.25
+TONE_PERIOD_S, RIVAL = 0.5e-3, 0.9
+"""A period up to this long may be mistaken for the next one, the speed being what it may be, where the correlation is
+so high there, relative to its maximum."""
+
 BLOCK_FRAMES = 1024
 
 
@@ -38,7 +42,7 @@ class FrameDelays:
     quality : ndarray, shape (n_frames,)
         Generalised correlation at that delay, 0..1.
     loud : ndarray of bool, shape (n_frames,)
-        Whether both signals are above the noise there.
+        Whether both signals are above the noise there, and are no lone high tone.
     """
 
     hop_samples: int
@@ -82,15 +86,19 @@ def track_frames(
     length = round(FINE_FRAME_S * sample_rate / 2) * 2
     grid = np.arange(-(-len(output) // hop)) * hop / sample_rate
     guide = np.interp(grid, np.arange(len(path_s)) * COARSE_HOP_S, path_s)
+    tone_reach = round(TONE_PERIOD_S * sample_rate)
+    rich = np.ones(len(grid), dtype=np.bool_)
     for step, reach in enumerate(FINE_REACHES_S):
         warped = warp(stimulus, on_samples(guide, hop=hop, length=len(output)), sample_rate=sample_rate, half_taps=16)
-        lag, quality, loud = _peaks(
-            warped, output, length=length, hop=hop, max_lag_samples=max(2, round(reach * sample_rate))
+        lag, quality, loud, rival = _peaks(
+            warped, output, length=length, hop=hop, max_lag_samples=max(2, round(reach * sample_rate)), reach=tone_reach
         )
-        good = loud & (quality > GOOD_QUALITY)
+        # the first pass sees the next period
+        rich &= rival < RIVAL
+        good = loud & rich & (quality > GOOD_QUALITY)
         guide = bridge(guide + _without_outliers(lag, good) / sample_rate, good)
         progress(0.2 + 0.4 * (step + 1))
-    return FrameDelays(hop_samples=hop, delay_s=guide, quality=quality, loud=loud)
+    return FrameDelays(hop_samples=hop, delay_s=guide, quality=quality, loud=loud & rich)
 
 
 def coarse_path(pair: SlowPair, bulk: BulkDelay, *, polarity: int | None = None) -> tuple[FloatArray, int]:
@@ -133,9 +141,9 @@ def best_path(reward: FloatArray, *, max_step: int) -> IntArray:
 
 
 def _peaks(
-    a: FloatArray, b: FloatArray, *, length: int, hop: int, max_lag_samples: int
-) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Lag of every frame in samples on the best path, its quality, and whether the frame is loud."""
+    a: FloatArray, b: FloatArray, *, length: int, hop: int, max_lag_samples: int, reach: int
+) -> tuple[FloatArray, FloatArray, BoolArray, FloatArray]:
+    """Lag of every frame in samples on the best path, its quality, whether it is loud, and the rival within `reach`."""
     window = np.hanning(length)
     frames_a, frames_b = frames(a, length=length, hop=hop), frames(b, length=length, hop=hop)
     correlations, powers = [], []
@@ -152,7 +160,8 @@ def _peaks(
     lag = peak - max_lag_samples + parabola_offset(values, peak)
     # a maximum on the border is no maximum
     inside = (peak > 0) & (peak < values.shape[1] - 1)
-    return lag, np.where(inside, values[np.arange(len(peak)), peak], 0.0), loud
+    quality = np.where(inside, values[np.arange(len(peak)), peak], 0.0)
+    return lag, quality, loud, rival_height(values, peak, reach_samples=reach)
 
 
 def _without_outliers(lag: FloatArray, good: BoolArray) -> FloatArray:

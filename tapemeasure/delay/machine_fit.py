@@ -29,6 +29,9 @@ LOW_HZ, LOW_BINS, LOW_SLOPE = 100.0, 20.0, 8.0
 SMOOTH_SHARE, SMOOTH_HZ = 0.1, 200.0
 """Half the width over which a response is averaged: a tenth of its frequency, 200 Hz at most."""
 
+FAINT = 1e-6
+"""Part of what the strongest frequency of a frame tells, below which one counts as what the window leaves of others."""
+
 MODEL_ERROR = 1e-9
 """Power that the model is wrong by at best, relative to the output: the interpolation's error."""
 
@@ -47,8 +50,9 @@ def frame_length(n_samples: int, *, sample_rate: float) -> int:
 class SpectralSums:
     """Sums over frames: products of the spectra of the input's powers and of what a machine leaves of the output.
 
-    The machine's responses are `base`. `worth` and `lines`: per frame, what each band tells and on how many lines;
-    `discord`: how far its bands disagree (`tapemeasure.delay.discord`).
+    The machine's responses are `base`. `worth`, `lines`, `spread`: per frame, what each band tells, on how many lines,
+    and how wide these stand about their mean frequency, relative to it; `discord`: how far its bands disagree
+    (`tapemeasure.delay.discord`).
     """
 
     frame: int
@@ -58,6 +62,7 @@ class SpectralSums:
     base: ComplexArray
     worth: list[FloatArray] = field(default_factory=list)
     lines: list[FloatArray] = field(default_factory=list)
+    spread: list[float] = field(default_factory=list)
     discord: list[FloatArray] = field(default_factory=list)
     count: int = 0
 
@@ -142,9 +147,23 @@ def add_frames(
             sums.worth.extend(np.add.reduceat(parts, edges, axis=1))
             sums.discord.extend(band_discord(linear, left, fit.responses[0], fit.noise, edges))
             sums.lines.extend(parts.sum(axis=1) ** 2 / np.maximum((parts**2).sum(axis=1), np.finfo(np.float32).tiny))
+            sums.spread.extend(_relative_spread(parts))
         chosen = usable[first : first + BATCH]
         if chosen.any():
             _add_products(sums, x[chosen], linear[chosen], left[chosen])
+
+
+def _relative_spread(parts: FloatArray) -> FloatArray:
+    """Standard deviation of the frequency over its mean, every frequency of a frame counted by its part's root.
+
+    By its root, so that a loud tone does not hide the music around it.
+    """
+    frequency = np.arange(parts.shape[1], dtype=np.float32)
+    root = np.sqrt(np.where(parts > FAINT * parts.max(axis=1, keepdims=True), parts, 0.0))
+    total, first, second = (root @ power for power in (np.ones_like(frequency), frequency, frequency**2))
+    mean = first / np.maximum(total, np.finfo(np.float32).tiny)
+    variance = second / np.maximum(total, np.finfo(np.float32).tiny) - mean**2
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)) / np.maximum(mean, 1.0), dtype=np.float64)
 
 
 def _add_products(sums: SpectralSums, x: FloatArray, linear: ComplexArray, left: ComplexArray) -> None:

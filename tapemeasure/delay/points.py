@@ -31,6 +31,11 @@ DISTORTED = (
     "the machine distorts the programme so much that its waveform cannot be followed; tracked by correlation alone, "
     "good to some ten microseconds beside what the distortion itself delays: use a pilot"
 )
+TONES = (
+    "much of what is heard are lone tones or sweeps: they fit at more than one delay, and do not tell it from the "
+    "machine's own phase; what is found may be wrong by far more than its uncertainty: use a pilot"
+)
+MUCH = 1.0 / 3.0
 TURN_IN_DOUBT = "the programme hardly tells the tone's periods apart; the mean delay may be wrong by multiples of"
 MIN_COARSE_MATCH = 0.35
 """Correlation of the frames from which it alone is relied on: 0.6 through a machine without bias, 0.2 by chance."""
@@ -260,7 +265,7 @@ def _by_programme(
         valid=refined.valid,
         polarity=programme.polarity,
         reach_s=1.01 * refined.hop_samples / sample_rate,
-        told=(DISTORTED,) if refined.coarse else (),
+        told=(TONES,) if refined.tonal_share > MUCH else (DISTORTED,) if refined.coarse else (),
         clear_share=clear_share,
     )
     return restored(points, lost, sample_rate)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tapemeasure.arrays import BoolArray, FloatArray, IntArray
 from tapemeasure.delay.resolution import bridge
+from tapemeasure.delay.unseen import unseen_flutter
 from tapemeasure.dsp.correlation import parabola_offset
 from tapemeasure.dsp.dropouts import Dropout, find_dropouts, usual_level
 from tapemeasure.dsp.fractional import read_at
@@ -28,10 +29,6 @@ SYSTEMATIC_SAMPLES = 0.0005
 
 GROUP_DELAY_S = 18e-6
 """What a machine's filters hold a pulse back by, unknown: times the speed, part of every uncertainty."""
-
-ALIASED_BAND = 0.36
-ALIASED_TAPS = 101
-"""Flutter above this part of the pulses' rate foretells what lies above half of it, which folds back."""
 
 MAX_JUMP_S = 0.5e-3
 """Largest difference from the neighbouring delays: 5 % of speed over 10 ms."""
@@ -332,21 +329,10 @@ def _assemble(
 
 def _with_unseen(pulses: PulseDelays, *, period_s: float) -> PulseDelays:
     """Pulses whose uncertainty tells of flutter that they fold back, and of the machine's own delay."""
-    from scipy.signal import firwin, oaconvolve
-
     known = pulses.found
     if len(known) < 2:
         return pulses
     speed = np.gradient(pulses.delay_s, pulses.time_s)
-    aliased_s = 0.0
-    if len(known) > 2 * ALIASED_TAPS:
-        # 120 dB of stop band, because wow is that much larger
-        taps = firwin(ALIASED_TAPS, ALIASED_BAND, fs=1.0, pass_zero=False, window=("kaiser", 12.3))
-        half = ALIASED_TAPS // 2
-        quick = oaconvolve(pulses.delay_s - np.mean(pulses.delay_s), taps, mode="valid")[known[half:-half]]
-        seen = float(np.median(np.abs(quick))) * 1.4826 if len(quick) else 0.0
-        noise = float(np.median(pulses.sigma_s[known])) * float(np.sqrt(np.sum(taps**2)))
-        # where flutter reaches the highest frequency that is seen it goes on above it, and both halves err
-        aliased_s = float(np.sqrt(2.0 * max(seen**2 - noise**2, 0.0)))
+    aliased_s = unseen_flutter(pulses.delay_s, pulses.sigma_s, known)
     unseen = np.hypot(aliased_s, GROUP_DELAY_S * (speed - np.mean(speed)))
     return replace(pulses, sigma_s=np.hypot(pulses.sigma_s, unseen), aliased_s=aliased_s)

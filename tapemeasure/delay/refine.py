@@ -76,6 +76,7 @@ class RefinedDelays:
     """Delay and standard uncertainty every `hop_samples` of the output, seconds, and where there is evidence.
 
     `coarse`: found by correlation alone, because no model of the machine's waveform holds. `last` is None then.
+    `tonal_share`: part of what correlates that is a lone tone, steady or gliding.
     """
 
     hop_samples: int
@@ -84,6 +85,7 @@ class RefinedDelays:
     valid: BoolArray
     coarse: bool = False
     last: LastPass | None = None
+    tonal_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -169,11 +171,13 @@ def refine_delays(
         if secure and movement < SETTLED:
             break
     delay, sigma, last = kept
-    refined = replace(_result(delay, sigma, n_input=len(stimulus), grid=grid), last=last)
+    tonal_share = float(np.mean(~last.rich[start.likely])) if start.likely.any() else 0.0
+    refined = _result(delay, sigma, n_input=len(stimulus), grid=grid)
     if refined.valid.sum() < MIN_FOLLOWED * start.likely.sum():
         # no model of this machine's waveform holds
-        return _of_frames(coarse, n_input=len(stimulus), sample_rate=sample_rate)
-    return refined
+        refined = _of_frames(coarse, n_input=len(stimulus), sample_rate=sample_rate)
+        return replace(refined, tonal_share=tonal_share)
+    return replace(refined, last=last, tonal_share=tonal_share)
 
 
 def _smoothed(

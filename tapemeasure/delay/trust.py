@@ -18,6 +18,10 @@ GATE_S = 0.1
 MIN_LINES = 5.0
 """Effective number of frequencies: a pure tone, windowed, has 2, and it fits at every one of its periods."""
 
+LEAST_SPREAD = 0.1
+"""All that sounds must not lie closer together than this, relative to its frequency: of a gliding tone time and
+frequency are one, and a response would go along with any delay."""
+
 MIN_LOCK = 0.5
 """Observed curvature over the expected one: 1 where output and model agree, 0 where they match by chance."""
 
@@ -58,9 +62,10 @@ def believable(normal: FloatArray, spectra: SpectralSums, grid: Grid) -> BoolArr
 
 
 def rich(spectra: SpectralSums, grid: Grid, n_knots: int) -> BoolArray:
-    """Where the evidence stands on more than a tone."""
+    """Where the evidence stands on more than a tone, and on more than one that glides."""
     knots = np.arange(n_knots) * grid.hop
-    return np.asarray(np.interp(knots, spectra.centres, spectra.lines) > MIN_LINES)
+    lines, spread = (np.interp(knots, spectra.centres, of_frames) for of_frames in (spectra.lines, spectra.spread))
+    return np.asarray((lines > MIN_LINES) & (spread > LEAST_SPREAD))
 
 
 def alike(normal: FloatArray, grid: Grid) -> BoolArray:
@@ -93,14 +98,16 @@ def scatter(normal: FloatArray) -> FloatArray:
 
 
 def voters(spectra: SpectralSums, sure: BoolArray, grid: Grid) -> BoolArray:
-    """Knots that have a vote on the machine's response: those whose delay does not stand on the bass alone.
+    """Knots that have a vote on the machine's response: those whose delay does not stand on the bass or a tone alone.
 
     Where it does, any delay would be explained by a response that goes along with it.
     """
     worth = np.asarray(spectra.worth, dtype=np.float64)
     high = spectra.frame * CLEAR_HZ / grid.sample_rate < band_edges(spectra.frame, grid.sample_rate)
     share = worth[:, high].sum(axis=1) / np.maximum(worth.sum(axis=1), 1e-30)
-    clear = sure & (np.interp(np.arange(len(sure)) * grid.hop, spectra.centres, share) > 0.5)
+    knots = np.arange(len(sure)) * grid.hop
+    clear = sure & (np.interp(knots, spectra.centres, share) > 0.5)
+    clear &= np.interp(knots, spectra.centres, spectra.spread) > LEAST_SPREAD
     return clear if 4 * int(clear.sum()) > int(sure.sum()) else sure
 
 

@@ -99,6 +99,26 @@ def frame_lags(
     return np.concatenate(lags), np.concatenate(heights)
 
 
+def rival_height(values: FloatArray, peak: IntArray, *, reach_samples: int) -> FloatArray:
+    """Highest other maximum near each row's maximum, relative to it: 1 where a tone fits at every one of its periods.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_rows, n_columns)
+        Correlations.
+    peak : ndarray of int, shape (n_rows,)
+        Column of each maximum.
+    reach_samples : int
+        How far beside it another one is looked for; 0 is returned where there is none.
+    """
+    summit = np.zeros(values.shape, dtype=np.bool_)
+    summit[:, 1:-1] = (values[:, 1:-1] > values[:, :-2]) & (values[:, 1:-1] >= values[:, 2:])
+    beside = np.abs(np.arange(values.shape[1]) - peak[:, np.newaxis])
+    others = np.where(summit & (beside > 1) & (beside <= reach_samples), values, 0.0).max(axis=1)
+    height = values[np.arange(len(peak)), peak]
+    return np.asarray(others / np.where(height > 0.0, height, 1.0), dtype=np.float64)
+
+
 def parabola_offset(values: FloatArray, peak: IntArray) -> FloatArray:
     """Sub-sample offset (-0.5..0.5) of each row's maximum at the column `peak`, by a parabola through three points.
 
