@@ -8,7 +8,7 @@ import numpy as np
 
 from tapemeasure.arrays import BoolArray, ComplexArray, FloatArray, IntArray
 from tapemeasure.delay.discord import disagreement, machine_error
-from tapemeasure.delay.gcc import GOOD_QUALITY, RIVAL, TONE_PERIOD_S, FrameDelays
+from tapemeasure.delay.gcc import GOOD_QUALITY, TONE_PERIOD_S, FrameDelays
 from tapemeasure.delay.machine_fit import band_edges
 from tapemeasure.delay.refine import RefinedDelays
 from tapemeasure.delay.resolution import bridge
@@ -26,6 +26,9 @@ SEGMENT_S = 60.0
 PASSES = 4
 AGREE_FRAMES = 9
 """Over so many frames the bands of the spectrum are asked whether they agree."""
+
+RIVAL = 0.9
+"""A frame says nothing where the correlation is so high, relative to its maximum, at the next period of a high tone."""
 
 NOTE_FRAMES = 21
 """A note lasts so long: what bends its bands does so in all of these frames, and noise does not."""

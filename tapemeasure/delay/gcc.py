@@ -22,9 +22,9 @@ FINE_FRAME_S = 0.0464
 HOP_S = 0.005
 FINE_REACHES_S = (0.8e-3, 0.25e-3)
 GOOD_QUALITY = 0.25
-TONE_PERIOD_S, RIVAL = 0.5e-3, 0.9
+TONE_PERIOD_S, RIVAL, TONE_S = 0.5e-3, 0.95, 0.1
 """A period up to this long may be mistaken for the next one, the speed being what it may be, where the correlation is
-so high there, relative to its maximum."""
+so high there, relative to its maximum, for most of a tenth of a second."""
 
 BLOCK_FRAMES = 1024
 
@@ -93,8 +93,9 @@ def track_frames(
         lag, quality, loud, rival = _peaks(
             warped, output, length=length, hop=hop, max_lag_samples=max(2, round(reach * sample_rate)), reach=tone_reach
         )
-        # the first pass sees the next period
-        rich &= rival < RIVAL
+        if step == 0:
+            # this pass sees the next period
+            rich = ~lone_tones(rival, hop_s=hop / sample_rate)
         good = loud & rich & (quality > GOOD_QUALITY)
         guide = bridge(guide + _without_outliers(lag, good) / sample_rate, good)
         progress(0.2 + 0.4 * (step + 1))
@@ -162,6 +163,13 @@ def _peaks(
     inside = (peak > 0) & (peak < values.shape[1] - 1)
     quality = np.where(inside, values[np.arange(len(peak)), peak], 0.0)
     return lag, quality, loud, rival_height(values, peak, reach_samples=reach)
+
+
+def lone_tones(rival: FloatArray, *, hop_s: float) -> BoolArray:
+    """Frames, `hop_s` seconds apart, in which a lone high tone sounds, by their `rival_height`."""
+    from scipy.ndimage import median_filter
+
+    return np.asarray(median_filter(rival > RIVAL, 2 * round(0.5 * TONE_S / hop_s) + 1, mode="nearest"))
 
 
 def _without_outliers(lag: FloatArray, good: BoolArray) -> FloatArray:
