@@ -30,6 +30,9 @@ AGREE_FRAMES = 9
 RIVAL = 0.9
 """A frame says nothing where the correlation is so high, relative to its maximum, at the next period of a high tone."""
 
+TONE_QUALITY = 0.6
+"""Correlation that such a tone reaches; where it is less, the maxima are alike because the machine distorts."""
+
 NOTE_FRAMES = 21
 """A note lasts so long: what bends its bands does so in all of these frames, and noise does not."""
 
@@ -72,22 +75,22 @@ def fast_delays(
         )
         for k in range(0, len(centres), per_segment)
     ]
-    delay, sigma, quality, loud, rich, broad = (np.concatenate(column) for column in zip(*parts, strict=True))
+    delay, sigma, quality, loud, rich = (np.concatenate(column) for column in zip(*parts, strict=True))
     played = centres / sample_rate - delay
     known = (sigma < CAPTURE_S) & (played >= 0.0) & (played <= len(stimulus) / sample_rate)
     valid = evident(sigma, known, Grid(hop, sample_rate))
     sigma = np.hypot(sigma, unseen_flutter(delay, sigma, valid))
-    tonal_share = float(np.mean(~(rich & broad)[loud])) if loud.any() else 0.0
+    tonal_share = float(np.mean((~rich & (quality > TONE_QUALITY))[loud])) if loud.any() else 0.0
     refined = RefinedDelays(hop_samples=hop, delay_s=delay, sigma_s=sigma, valid=valid, tonal_share=tonal_share)
     return refined, FrameDelays(hop, delay, quality, loud & rich)
 
 
 def _segment(
     stimulus: FloatArray, output: FloatArray, centres: IntArray, shift: IntArray, *, hop: int, sample_rate: float
-) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray, BoolArray, BoolArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray, BoolArray]:
     """Delay and uncertainty of the frames around the centres, seconds; their correlation.
 
-    Whether they are loud, fit at one delay only, and are more than a lone tone.
+    Whether they are loud, and fit at one delay only.
     """
     from tapemeasure.delay.frame_kernels import add_frame_products, frame_evidence
 
@@ -131,7 +134,7 @@ def _segment(
             evidence, delay, prior=prior, excess=excess, coupling=coupling, clear=trusted, noise=scatter, rounds=ROUNDS
         )
         delay, sigma, prior = found.delay_s, found.sigma_s, found.prior
-    return delay, np.hypot(sigma, _of_machine(pulls, bands, scatter, trusted) / sample_rate), quality, loud, rich, broad
+    return delay, np.hypot(sigma, _of_machine(pulls, bands, scatter, trusted) / sample_rate), quality, loud, rich
 
 
 def _of_machine(pulls: FloatArray, bands: FloatArray, noise: FloatArray, trusted: BoolArray) -> FloatArray:
