@@ -23,7 +23,7 @@ from tapemeasure.delay.track import PILOTS
 from tapemeasure.io import provenance
 
 MAX_EVENTS = 10
-TOO_DULL = "elsewhere the programme is too soft or too dull to show one; blocks of more than some samples need a pilot"
+TOO_DULL = "elsewhere the programme is too soft or too dull to show one"
 
 
 @click.command(name="track")

@@ -27,12 +27,16 @@ Model = Callable[[FloatArray, int], FloatArray]
 
 @dataclass(frozen=True)
 class Jump:
-    """A step of the delay by `samples`, within `reach_s` of a time in the repaired output, known to `sigma_s`."""
+    """A step of the delay by `samples`, within `reach_s` of a time in the repaired output, known to `sigma_s`.
+
+    `bridged`: the knots lead up to it from both sides, else they are not to be trusted within its reach.
+    """
 
     time_s: float
     samples: float
     reach_s: float
     sigma_s: float = np.inf
+    bridged: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ def _smooth(jump: Jump, knots: Knots, where: IntArray, sample_rate: float) -> Fl
 
     place = np.arange(len(knots.delay)) * float(knots.hop)
     distance_s = place / sample_rate - jump.time_s
-    apart_s = jump.reach_s + BESIDE_S
+    apart_s = knots.hop / sample_rate if jump.bridged else jump.reach_s + BESIDE_S
     known = (np.abs(distance_s) >= apart_s) & (np.abs(distance_s) < apart_s + AROUND_S)
     behind = np.where(distance_s > 0.0, jump.samples, 0.0)[known]
     places, delays = place[known] - behind, knots.delay[known] - behind

@@ -1,53 +1,44 @@
 """Lost and doubled samples of an output that carries nothing but its programme.
 
-The waveform's evidence, gathered for the refined delay, tells at every knot how high a step would be there
-(`tapemeasure.delay.lost_scores`). What stands out is taken away from the output, which is tracked anew: a step by
-whole samples leaves nothing behind, whatever else looks like one does.
+Blocks that correlation sees are taken away first (`tapemeasure.delay.lost_blocks`). The waveform's evidence, gathered
+for the refined delay, then tells at every knot how high a step would be there (`tapemeasure.delay.lost_scores`), and
+`tapemeasure.delay.lost_steps` what of that stands out. It is taken away from the output, which is tracked anew: a step
+by whole samples leaves nothing behind, whatever else looks like one does.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tapemeasure.arrays import FloatArray, Progress, no_progress
-from tapemeasure.delay.bulk import BulkDelay
-from tapemeasure.delay.gcc import GOOD_QUALITY, FrameDelays, coarse_path, track_frames
-from tapemeasure.delay.lost_place import Jump, Knots, joined
-from tapemeasure.delay.lost_samples import LostSamples, repair_output, to_repaired
-from tapemeasure.delay.lost_scores import StepScores, steady_noise, step_scores
+from tapemeasure.arrays import BoolArray, FloatArray, Progress, no_progress
+from tapemeasure.delay.gcc import FrameDelays, coarse_path, track_frames
+from tapemeasure.delay.lost_blocks import Blocks, lost_blocks, usual_delay
+from tapemeasure.delay.lost_place import Knots, joined
+from tapemeasure.delay.lost_samples import LostSamples, from_repaired, repair_output, to_repaired
+from tapemeasure.delay.lost_scores import StepScores
+from tapemeasure.delay.lost_steps import AROUND_KNOTS, CLEAR_SAMPLES, THRESHOLD, Heard, is_block
 from tapemeasure.delay.machine_fit import MachineFit
 from tapemeasure.delay.refine import RefinedDelays, refine_delays
 from tapemeasure.delay.resolution import SlowPair, warp
-from tapemeasure.delay.smoother import Evidence
-from tapemeasure.delay.trust import Grid, alike
+from tapemeasure.delay.trust import Grid
 from tapemeasure.delay.waveform import block_filters
 
-THRESHOLD = 8.0
-"""Steps below so many standard deviations are noise: clips of a real machine have jerks up to 7."""
-
-CLEAR_SAMPLES = 1.0 / THRESHOLD
-"""Uncertainty up to which one sample stands out; above it the programme is too soft or too dull to tell."""
-
-LEAST_SAMPLES = 0.7
-LARGE_SAMPLES = 2.5
-"""From here on the waveform is not linear in a step: its height is read from the delays before and behind it."""
-
-BEFORE_S = (0.05, 0.12)
-"""From when until when beside a large step."""
-
-LARGE_REACH_S = 0.03
 WHOLE, WHOLE_OF_MANY = 0.25, 0.5
 """What a step by one or two whole samples, or by more, may leave behind, in samples: the gap of a block, filled with
 silence, disturbs what is beside it."""
 
-FOLLOWED_KNOTS, FOLLOWED = 20, 0.8
-"""Knots to each side of a step that must be followed once it is taken away, and which part of them."""
+FOLLOWED_KNOTS, FOLLOWED, FOLLOWED_BLOCK = 20, 0.8, 0.5
+"""Knots to each side of a step that must be followed once it is taken away, and which part of them: of a block, which
+beyond that must fit."""
 
-ROUNDS = 4
-MOST_PER_MINUTE = 60.0
-APART_S = 0.04
-NEAR_S, NEAR_SIGMA_S = 0.0015, 0.0007
-"""How far from where it stands out a single sample may be, and the standard uncertainty of that."""
+SAME_S = 0.01
+"""Places that differ by no more are no progress."""
+
+BESIDE_KNOTS = 8
+"""Knots to each side of a block that its silence disturbs."""
+
+ROUNDS, PATIENCE = 6, 1
+"""How often what stands out is taken away, and after how many times more something of it must prove right."""
 
 
 @dataclass(frozen=True)
@@ -84,126 +75,125 @@ def lost_in_programme(
     -----
     A step counts where it stands 8 standard deviations out, where one sample would, and where less than a quarter of
     a sample is left of it in the repaired output. Soft and dull passages tell nothing; how much of the output is clear
-    enough is returned. A machine whose waveform cannot be followed has none that is.
+    enough is returned. A machine whose waveform cannot be followed has none that is. Blocks are counted by the delay
+    before and behind them: where some thousand samples are lost at once, what the machine's speed did meanwhile is not
+    known, and the count is as uncertain as that.
     """
-    follower = _Follower(stimulus, output, frames, sample_rate)
-    lost: tuple[LostSamples, ...] = ()
-    refined = refine_delays(stimulus, output, frames, sample_rate=sample_rate, progress=progress)
-    for _ in range(ROUNDS):
-        fresh = follower.corrected(lost, refined)
-        if fresh is None:
+    blocks = lost_blocks(stimulus, output, frames, sample_rate=sample_rate)
+    lost, follower = blocks.lost, _Follower(stimulus, output, blocks, sample_rate)
+    whole = repair_output(output, lost, sample_rate=sample_rate)
+    refined = refine_delays(stimulus, whole, blocks.frames, sample_rate=sample_rate, progress=progress)
+    first = refined
+    for step in range(ROUNDS):
+        fresh = follower.corrected(lost, refined, unplaced=step == 0)
+        if fresh is None or (step and _same(fresh, lost)):
             break
         lost, refined = fresh, follower.refined(fresh)
+        if step >= PATIENCE and not follower.sure(lost, refined):
+            break
     sure = follower.sure(lost, refined)
     if len(sure) < len(lost):
-        refined = follower.refined(sure)
-    scores = follower.scores(refined)
-    clear = 0.0 if scores is None else float(np.mean(scores.sigma_s * sample_rate < CLEAR_SAMPLES))
+        refined = follower.refined(sure) if sure or blocks.lost else first
+    heard = Heard.of(refined, sample_rate=sample_rate)
+    clear = 0.0 if heard is None else float(np.mean(heard.scores().sigma_s * sample_rate < CLEAR_SAMPLES))
     return ProgrammeSteps(sure, refined, clear)
 
 
 @dataclass(frozen=True)
 class _Follower:
-    """Input, output and its coarse delay."""
+    """Input, output, and its coarse delay without the blocks that correlation finds."""
 
     stimulus: FloatArray
     output: FloatArray
-    frames: FrameDelays
+    blocks: Blocks
     sample_rate: float
 
     def refined(self, lost: tuple[LostSamples, ...]) -> RefinedDelays:
         """Delay of the output without some lost samples."""
-        frames, rate = self.frames, self.sample_rate
-        good = frames.loud & (frames.quality > GOOD_QUALITY)
-        chosen = np.flatnonzero(good if good.any() else frames.loud)
-        bulk = BulkDelay(chosen * frames.hop_samples / rate, frames.delay_s[chosen], 1, 1)
+        rate, usual = self.sample_rate, usual_delay(self.blocks.frames, self.sample_rate)
+        there_s = from_repaired(usual.time_s, self.blocks.lost, sample_rate=rate)[0]
+        now_s = to_repaired(there_s, lost, sample_rate=rate)
+        bulk = replace(usual, time_s=now_s, delay_s=usual.delay_s + now_s - usual.time_s)
         whole = repair_output(self.output, lost, sample_rate=rate)
         path, _ = coarse_path(SlowPair.of(self.stimulus, whole, sample_rate=rate), bulk, polarity=1)
         known = track_frames(self.stimulus, whole, path, sample_rate=rate)
         return refine_delays(self.stimulus, whole, known, sample_rate=rate)
 
-    def scores(self, refined: RefinedDelays) -> StepScores | None:
-        """Heights of the steps that there may be; None where the waveform was not followed."""
-        last, rate = refined.last, self.sample_rate
-        if last is None:
+    def corrected(
+        self, lost: tuple[LostSamples, ...], refined: RefinedDelays, *, unplaced: bool
+    ) -> tuple[LostSamples, ...] | None:
+        """Lost samples with those that stand out now; None if nothing does. `unplaced`: place the blocks first."""
+        heard = Heard.of(refined, sample_rate=self.sample_rate)
+        if heard is None:
             return None
-        believed = alike(last.normal, Grid(refined.hop_samples, rate)) & last.rich
-        evidence = Evidence(last.normal[0] * rate, last.normal[1] * rate**2, last.normal[2] * rate**2)
-        return step_scores(evidence, last.delay_s, prior=last.prior, excess=steady_noise(last.normal, believed))
-
-    def corrected(self, lost: tuple[LostSamples, ...], refined: RefinedDelays) -> tuple[LostSamples, ...] | None:
-        """Lost samples with those that stand out now; None if nothing does."""
-        scores = self.scores(refined)
-        if scores is None or refined.last is None:
+        scores = heard.scores()
+        steps = heard.found(scores, lost, unplaced=unplaced)
+        if not steps:
             return None
-        small, large = self._clear(scores, refined)
-        if not small and not large:
-            return None
-        step_s = refined.hop_samples / self.sample_rate
         delay = scores.delay_s * self.sample_rate
-        for jump in small:
-            knot = round(jump.time_s / step_s + 0.5)
-            delay = delay + jump.samples * scores.bend(knot)
-        jumps = [*small, *large]
-        knots = Knots(refined.hop_samples, delay)
-        model = _Machine(self.stimulus, refined.last.fit, self.sample_rate).plays
+        for step in steps:
+            if step.bridged is None:
+                delay = delay + step.jump.samples * scores.bend(round(step.jump.time_s * heard.grid.rate_hz + 0.5))
+        for step in steps:
+            if (bridged := step.bridged) is not None:
+                delay[bridged.first : bridged.first + len(bridged.delay_s)] = bridged.delay_s * self.sample_rate
+        knots, jumps = Knots(refined.hop_samples, delay), [step.jump for step in steps]
+        model = _Machine(self.stimulus, heard.last.fit, self.sample_rate).plays
         return joined(lost, jumps, self.output, knots, model, sample_rate=self.sample_rate)
 
-    def _clear(self, scores: StepScores, refined: RefinedDelays) -> tuple[list[Jump], list[Jump]]:
-        """Small and large steps that stand out."""
-        from scipy.signal import find_peaks
-
-        height, sigma = scores.height_s * self.sample_rate, scores.sigma_s * self.sample_rate
-        grid = Grid(refined.hop_samples, self.sample_rate)
-        relative = np.where(np.isfinite(sigma), np.abs(height) / sigma, 0.0)
-        relative[(np.abs(height) < LEAST_SAMPLES) | (np.abs(height) < LARGE_SAMPLES) & (sigma > CLEAR_SAMPLES)] = 0.0
-        peaks = find_peaks(relative, height=THRESHOLD, distance=grid.knots(APART_S))[0]
-        most = int(MOST_PER_MINUTE * (1.0 + len(relative) / grid.rate_hz / 60.0))
-        small, large = [], []
-        for knot in peaks[np.argsort(-relative[peaks])][:most]:
-            # a step that begins at a knot stands between it and the one before
-            time_s, high = float((knot - 0.5) / grid.rate_hz), float(height[knot])
-            if abs(high) < LARGE_SAMPLES:
-                small.append(Jump(time_s, high, NEAR_S, NEAR_SIGMA_S))
-                continue
-            high = _across(refined.delay_s, int(knot), grid) * self.sample_rate
-            if abs(high) > LEAST_SAMPLES:
-                large.append(Jump(time_s, high, LARGE_REACH_S))
-        return small, large
-
     def sure(self, lost: tuple[LostSamples, ...], refined: RefinedDelays) -> tuple[LostSamples, ...]:
-        """Those of which the repaired output has nothing left, and where one sample would show."""
-        scores = self.scores(refined)
-        if scores is None or not lost:
+        """Those of which the repaired output has nothing left, and where they stand out."""
+        heard = Heard.of(refined, sample_rate=self.sample_rate)
+        if heard is None or not lost:
             return ()
-        times = np.array([event.time_s for event in lost])
-        step_s = refined.hop_samples / self.sample_rate
-        knots = np.round(to_repaired(times, lost, sample_rate=self.sample_rate) / step_s).astype(np.int64)
-        kept = []
-        for event, knot in zip(lost, knots, strict=True):
-            around = slice(max(0, knot - 4), knot + 5)
-            left, sigma = (part[around] * self.sample_rate for part in (scores.height_s, scores.sigma_s))
-            known = sigma < CLEAR_SAMPLES
-            followed = refined.valid[max(0, knot - FOLLOWED_KNOTS) : knot + FOLLOWED_KNOTS].mean() > FOLLOWED
-            most = WHOLE if abs(event.samples) < LARGE_SAMPLES else WHOLE_OF_MANY
-            if not known.any() or not followed:
+        scores, kept = heard.scores(), []
+        for event in lost:
+            knot = heard.knot(event, lost)
+            sigma = _doubt_of_block(event, lost, heard) if is_block(event) else _doubt(scores, knot, heard.grid)
+            if sigma is None or not _followed(event, lost, refined.valid, heard):
                 continue
-            worst = int(np.argmax(np.abs(left[known]) / sigma[known]))
-            if abs(left[known][worst]) < most + 2.0 * sigma[known][worst]:
-                kept.append(replace(event, significance=abs(event.samples) / float(sigma[known].min())))
+            significance = abs(event.samples) / sigma
+            if significance > THRESHOLD:
+                kept.append(replace(event, significance=significance))
         return tuple(kept)
 
 
-def _across(delay_s: FloatArray, knot: int, grid: Grid) -> float:
-    """How much the delay changes from before a knot to behind it, as lines through both sides tell, seconds."""
-    near, far = (grid.knots(each) for each in BEFORE_S)
-    ends = []
-    for side in (np.arange(knot - far, knot - near), np.arange(knot + near, knot + far)):
-        inside = side[(side >= 0) & (side < len(delay_s))]
-        if len(inside) < 4:
-            return 0.0
-        ends.append(float(np.polyval(np.polyfit(inside - knot, delay_s[inside], 1), 0.0)))
-    return ends[1] - ends[0]
+def _same(one: tuple[LostSamples, ...], other: tuple[LostSamples, ...]) -> bool:
+    """Whether the counts are the same, and the places nearly."""
+    return len(one) == len(other) and all(
+        a.samples == b.samples and abs(a.time_s - b.time_s) < SAME_S for a, b in zip(one, other, strict=True)
+    )
+
+
+def _doubt(scores: StepScores, knot: int, grid: Grid) -> float | None:
+    """Uncertainty of a step by one or two samples; None if it has left something, or one sample would not show."""
+    around = slice(max(0, knot - AROUND_KNOTS), knot + AROUND_KNOTS + 1)
+    left, sigma = (part[around] * grid.sample_rate for part in (scores.height_s, scores.sigma_s))
+    known = sigma < CLEAR_SAMPLES
+    if not known.any():
+        return None
+    worst = int(np.argmax(np.abs(left[known]) / sigma[known]))
+    nothing = abs(left[known][worst]) < WHOLE + 2.0 * sigma[known][worst]
+    return float(sigma[known].min()) if nothing else None
+
+
+def _doubt_of_block(event: LostSamples, lost: tuple[LostSamples, ...], heard: Heard) -> float | None:
+    """Uncertainty of a block's count; None if it has left something."""
+    left, rate = heard.left_of(event, lost), heard.grid.sample_rate
+    nothing = abs(left.height_s) * rate < WHOLE_OF_MANY + 2.0 * left.sigma_s * rate
+    return left.sigma_s * rate if nothing else None
+
+
+def _followed(event: LostSamples, lost: tuple[LostSamples, ...], valid: BoolArray, heard: Heard) -> bool:
+    """Whether the waveform was followed on both sides of a lost sample."""
+    block, knot = is_block(event), heard.knot(event, lost)
+    beside = BESIDE_KNOTS if block else 0
+    first = knot - beside - max(0, -event.samples) // heard.grid.hop
+    before, behind = valid[max(0, first - FOLLOWED_KNOTS) : max(0, first)], valid[knot + beside :][:FOLLOWED_KNOTS]
+    followed = np.concatenate([before, behind])
+    if not len(before) or not len(behind) or followed.mean() <= (FOLLOWED_BLOCK if block else FOLLOWED):
+        return False
+    return not (block and heard.misfit_beside(event, lost))
 
 
 @dataclass(frozen=True)
@@ -219,6 +209,9 @@ class _Machine:
         from scipy import fft
 
         filters = block_filters(self.fit)
+        if (half := len(delay_samples) // 2) > filters.block // 4:
+            parts = self.plays(delay_samples[:half], first), self.plays(delay_samples[half:], first + half)
+            return np.concatenate(parts)
         # the machine rings into the stretch from before it
         missing = max(0, filters.block - len(delay_samples))
         ahead = missing // 2

@@ -19,6 +19,8 @@ SETTLED = 160
 """Knots behind a step on which it still may bend the delay."""
 
 LOCAL_KNOTS = 800
+BESIDE_KNOTS = 300
+"""To each side, what a step over a gap is told by."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,58 @@ def step_scores(evidence: Evidence, delay_s: FloatArray, *, prior: Prior, excess
     relative = np.where(told, score / np.sqrt(safe), 0.0)
     sigma = np.where(told, _local_scatter(relative, told) / np.sqrt(safe), np.inf)
     return StepScores(np.asarray(delay), np.where(told, score / safe, 0.0), sigma, factor, shape)
+
+
+@dataclass(frozen=True)
+class Bridged:
+    """A step of `height_s` (seconds, with its standard uncertainty) whose surroundings are taken for unknown.
+
+    `delay_s` is the delay from knot `first` on, seconds: the step stands in it, and what is beside leads up to it.
+    """
+
+    height_s: float
+    sigma_s: float
+    first: int
+    delay_s: FloatArray
+
+
+def step_over_gap(
+    evidence: Evidence, delay_s: FloatArray, *, prior: Prior, excess: FloatArray, knot: int, gap_knots: tuple[int, int]
+) -> Bridged:
+    """Height of a step that begins at a knot, seconds, by what is further away from it than a gap.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Linearised at `delay_s`.
+    delay_s : ndarray, shape (n_knots,)
+        Seconds.
+    prior : Prior
+        Of the delay's acceleration: it leads both sides into the gap.
+    excess : ndarray, shape (n_knots,)
+        Noise power over the assumed one; infinite where the evidence is not to be believed.
+    knot : int
+        At least the length of the prior's memory away from both ends, else the uncertainty is infinite.
+    gap_knots : tuple of int
+        Before it and behind it; more cost accuracy, fewer let in what was smeared over the step.
+
+    Notes
+    -----
+    Beside a step by many samples the waveform is not linear, and what was tracked there is wrong. The smoother's prior
+    knows the machine's flutter, which straight lines through both sides would take for a step.
+    """
+    first, stop = max(0, knot - BESIDE_KNOTS), min(len(delay_s), knot + BESIDE_KNOTS)
+    at = knot - first
+    unknown = excess[first:stop].copy()
+    unknown[max(0, at - gap_knots[0]) : at + gap_knots[1]] = np.inf
+    part = slice(first, stop)
+    beside = Evidence(evidence.gradient[part], evidence.diagonal[part], evidence.beside[part])
+    found = step_scores(beside, delay_s[part], prior=prior, excess=unknown)
+    half = len(found.pull) // 2
+    if not half <= at <= stop - first - half:
+        return Bridged(0.0, np.inf, first, found.delay_s)
+    height_s = float(found.height_s[at])
+    return Bridged(height_s, float(found.sigma_s[at]), first, found.delay_s + height_s * found.bend(at))
 
 
 def _pull_of_a_step(prior: Prior) -> tuple[FloatArray, float]:

@@ -109,18 +109,21 @@ def test_where_nothing_tells_there_is_no_height() -> None:
     assert not found.height_s.any()
 
 
+@pytest.mark.parametrize("bridged", [False, True])
 @pytest.mark.parametrize("size", [-300, -7, 1, 40])
-def test_a_step_is_placed_where_the_waveform_breaks(known, size: int) -> None:
+def test_a_step_is_placed_where_the_waveform_breaks(known, size: int, bridged: bool) -> None:
     programme = known.music(2.0)
     late = np.concatenate([np.zeros(500), programme])[: len(programme)]
     output = damaged(late, [(40000, -size)])
-    knots = Knots(110, np.full(800, 500.0) + size * (np.arange(800) * 110 >= 40000))
+    # knots that lead up to the step have it where it is thought to be, others where it is
+    thought = 40200
+    knots = Knots(110, np.full(800, 500.0) + size * (np.arange(800) * 110 >= (thought if bridged else 40000)))
 
     def played(delay: np.ndarray, first: int) -> np.ndarray:
         index = np.round(np.arange(first, first + len(delay)) - delay).astype(int)
         return programme[np.clip(index, 0, len(programme) - 1)]
 
-    jump = Jump(40200 / RATE, float(size), 0.02)
+    jump = Jump(thought / RATE, float(size), 0.02, bridged=bridged)
     (event,) = joined((), [jump], output, knots, played, sample_rate=RATE)
     assert event.samples == size
     assert abs(event.time_s * RATE - 40000) < 0.002 * RATE
