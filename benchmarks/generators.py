@@ -1,4 +1,4 @@
-"""Generators of delay and hiss against held-out takes: ``python -m benchmarks.generators [akai toy hiss]``.
+"""Generators of delay and hiss against held-out takes: ``python -m benchmarks.generators [akai toy real hiss]``.
 
 Every generator of delay learns from one exact take of the computed machine and plays as many takes as are held out; the
 floor is as many takes of the same machine with other seeds. All seeds are fresh: none of them served to choose a
@@ -15,16 +15,20 @@ import numpy as np
 from scipy.signal import butter, sosfilt
 from scipy.stats import t as student
 
+from benchmarks.akai_preset import RECORDINGS, TAKES
 from tapemeasure.arrays import FloatArray
+from tapemeasure.delay.track import track_delay
 from tapemeasure.devices.tape.noise import Noise
 from tapemeasure.devices.tape.wobble import transport_truth
 from tapemeasure.dsp.spectra import power_spectrum, third_octave_powers
+from tapemeasure.errors import SignalError
 from tapemeasure.generators.base import DelayGenerator, HissGenerator, MeasuredDelay, measured_delay
 from tapemeasure.generators.bootstrap import fit_bootstrap
-from tapemeasure.generators.compare import DelayFigures, compare_delays, delay_figures
+from tapemeasure.generators.compare import DelayComparison, DelayFigures, compare_delays, delay_figures
 from tapemeasure.generators.compare_hiss import compare_hiss
 from tapemeasure.generators.hiss import fit_hiss
 from tapemeasure.generators.sinusoids import fit_random_phase, fit_sinusoids
+from tapemeasure.io import read_audio
 from tapemeasure.params import TapeProfile, TapeSettings, TrainDelayParams, load_params
 from tapemeasure.plotting import Curve, delay_spread, plot_delay_spread, plot_third_octaves
 from tapemeasure.training.delay_diffusion import fit_diffusion
@@ -37,10 +41,15 @@ LEARNED_SEED, HELD_OUT_SEED, OTHER_SEED, PLAY_SEED = 3001, 3100, 3200, 4000
 SAMPLE_RATE = 44100
 HISS_S = 20.0
 HISS_UPDATES = 500
+REAL_TAKES = 12
 
 DELAY_HEAD = (
     "| generator | LSD, dB | pooled, dB | std, us | kurtosis | weighted W&F, % | speed noise, % | line, Hz / %"
     " | W1 delay / speed / 2nd difference | acf | nearest: held out / learned | CPU s to learn | x real time |"
+)
+REAL_HEAD = (
+    "| generator | LSD, dB | pooled, dB | std over the clip's | rms speed over the clip's "
+    "| W1 delay / speed, clip by clip |"
 )
 HISS_HEAD = (
     "| hiss | generator | worst third octave, dB | A, dB | 468, dB | kurtosis 0.2-1 / 1-5 / 5-16 kHz "
@@ -117,6 +126,56 @@ def delay_table(
             frequency_hz, mean_db, spread_db = delay_spread(_exact(takes.pieces, takes.rate_hz))
             curves.append(Curve(label, frequency_hz, mean_db, spread_db if label == "the machine" else None))
         plot_delay_spread(curves, picture, title=f"{name}: delay of the machine and of its generators", force=True)
+
+
+def real_table(rows: Sequence[str]) -> None:
+    """Print all generators of the real machine's delay, learned from all clips but one, against that one."""
+    files = [(RECORDINGS / f"{name}_input.wav", RECORDINGS / f"{name}_output.wav") for name in TAKES]
+    if not all(path.is_file() for pair in files for path in pair):
+        print(f"\nreal: no recordings in {RECORDINGS.name}; the table is left out")
+        return
+    clips = []
+    for played_file, recorded_file in files:
+        stimulus, sample_rate = read_audio(played_file)
+        path = track_delay(stimulus, read_audio(recorded_file)[0], sample_rate=sample_rate, pilot="pulses").trajectory
+        known = path.delay_s[path.valid]
+        clips.append(MeasuredDelay((known - np.mean(known),), (float(np.mean(known)),), path.rate_hz))
+    take_s = min(len(clip.pieces[0]) / clip.rate_hz for clip in clips)
+    print(f"\nreal Akai: learned from two clips, against the third; takes of {take_s:.2f} s, mean of three\n")
+    print(REAL_HEAD + "\n" + "|---" * (REAL_HEAD.count("|") - 1) + "|")
+    for label in ("real (the floor)", *rows):
+        compared = []
+        for left, clip in enumerate(clips):
+            others = [other for place, other in enumerate(clips) if place != left]
+            learned = MeasuredDelay(
+                tuple(piece for other in others for piece in other.pieces),
+                tuple(mean_s for other in others for mean_s in other.mean_s),
+                clip.rate_hz,
+            )
+            ours = learned
+            if label in FITS:
+                try:
+                    ours, _ = played(FITS[label](learned), n_takes=REAL_TAKES, duration_s=take_s)
+                except SignalError as error:
+                    print(f"| {label} | {error} |")
+                    break
+            compared.append(compare_delays(ours, clip, take_s=take_s))
+        else:
+            _print_real(label, compared)
+
+
+def _print_real(label: str, compared: Sequence[DelayComparison]) -> None:
+    """One row: means over the clips that were left out, and each of them where one stands for little."""
+    distance, pooled = (
+        float(np.mean([getattr(each, field) for each in compared]))
+        for field in ("log_spectral_distance_db", "pooled_distance_db")
+    )
+    cells = [
+        " / ".join(f"{getattr(each.figures, field) / getattr(each.other_figures, field):.2f}" for each in compared)
+        for field in ("std_s", "speed_rms_pct")
+    ]
+    apart = [f"{each.delay_distance:.2f} / {each.speed_distance:.2f}" for each in compared]
+    print(f"| {label} | {distance:.2f} | {pooled:.2f} | {' | '.join(cells)} | {', '.join(apart)} |", flush=True)
 
 
 def _figures(takes: MeasuredDelay) -> list[DelayFigures]:
@@ -257,7 +316,7 @@ def _print_hiss(head: str, hiss: FloatArray, held_out: FloatArray, rest: str) ->
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tables", nargs="*", default=["akai", "toy", "hiss"], help="akai, toy, hiss")
+    parser.add_argument("tables", nargs="*", default=["akai", "toy", "real", "hiss"], help="akai, toy, real, hiss")
     parser.add_argument("--minutes", type=float, default=8.0 / 3.0, help="length of a take")
     parser.add_argument("--takes", type=int, default=6, help="held-out takes")
     parser.add_argument("--rows", nargs="*", default=list(FITS), choices=list(FITS), help="generators of delay")
@@ -269,6 +328,9 @@ def main() -> None:
     }
     for table in arguments.tables:
         picture = arguments.pictures and arguments.pictures / f"generators_{table}.png"
+        if table == "real":
+            real_table(arguments.rows)
+            continue
         if table == "hiss":
             hiss_table(picture=picture)
             continue

@@ -17,8 +17,8 @@ from tapemeasure.trajectory import DelayTrajectory
 
 BANDS_HZ = ((0.5, 2.0), (2.0, 6.0), (6.0, 12.0), (12.0, 25.0))
 DISTANCE_BAND_HZ = (0.5, 25.0)
-WINDOW_S = 5.12
-"""Windows of the spectra that are compared: as published."""
+WINDOW_S, SHORTEST_S = 5.12, 2.56
+"""Windows of the spectra that are compared: as published; shorter takes, down to the second, are windows themselves."""
 
 LAGS_S = 2.0
 NEAREST_S = 1.28
@@ -61,6 +61,8 @@ class DelayComparison:
         Two sets of one machine do not reach 0: their own distance is the floor.
     log_spectral_distance_sigma_db : float
         Standard error over the takes.
+    window_s : float
+        Windows of these spectra, seconds.
     pooled_distance_db : float
         The same between the mean spectra of both sets: without the noise of single takes.
     band_db : tuple of float
@@ -78,6 +80,7 @@ class DelayComparison:
 
     log_spectral_distance_db: float
     log_spectral_distance_sigma_db: float
+    window_s: float
     pooled_distance_db: float
     band_db: tuple[float, ...]
     delay_distance: float
@@ -101,7 +104,7 @@ def compare_delays(delay: MeasuredDelay, other: MeasuredDelay, *, take_s: float)
     delay, other : MeasuredDelay
         For example generated and held-out; the same rate.
     take_s : float
-        Length of a take, at least 5.12 s.
+        Length of a take, at least 2.56 s; below 5.12 s the lowest frequencies run together, 1 / `take_s` apart.
 
     Raises
     ------
@@ -123,6 +126,7 @@ def compare_delays(delay: MeasuredDelay, other: MeasuredDelay, *, take_s: float)
     return DelayComparison(
         log_spectral_distance_db=float(np.mean(pairs)),
         log_spectral_distance_sigma_db=_pair_sigma(pairs),
+        window_s=min(WINDOW_S, take_s),
         pooled_distance_db=float(np.sqrt(np.mean((_mean_db(spectra) - _mean_db(other_spectra)) ** 2))),
         band_db=_band_levels_db(ours, theirs, rate_hz),
         delay_distance=_wasserstein(ours, theirs),
@@ -167,20 +171,21 @@ def _takes(delay: MeasuredDelay, take_s: float) -> list[FloatArray]:
         for piece in delay.pieces
         for first in range(0, len(piece) - n + 1, n)
     ]
-    if not takes or take_s < WINDOW_S:
+    if not takes or take_s < SHORTEST_S:
         raise SignalError(
-            f"comparison of delays: no piece of {take_s:g} s (at least {WINDOW_S:g} s); cut shorter takes"
+            f"comparison of delays: no piece of {take_s:g} s (at least {SHORTEST_S:g} s); cut shorter takes"
         )
     return takes
 
 
 def _spectra_db(takes: Sequence[FloatArray], rate_hz: float) -> FloatArray:
     """Level of the delay's spectrum within the band, one row a take."""
-    window = round(WINDOW_S * rate_hz) // 2 * 2
     rows = []
     for take in takes:
         # of the speed, whose spectrum has no slope that leaks, and back
-        spectrum = power_spectrum([speed_of(take, rate_hz=rate_hz)], sample_rate=rate_hz, window_samples=window)
+        speed = speed_of(take, rate_hz=rate_hz)
+        window = min(round(WINDOW_S * rate_hz), len(speed)) // 2 * 2
+        spectrum = power_spectrum([speed], sample_rate=rate_hz, window_samples=window)
         band = (spectrum.frequency_hz >= DISTANCE_BAND_HZ[0]) & (spectrum.frequency_hz <= DISTANCE_BAND_HZ[1])
         density = spectrum.density_per_hz[band] / (2.0 * math.pi * spectrum.frequency_hz[band]) ** 2
         rows.append(10.0 * np.log10(np.maximum(density, 1e-300)))

@@ -95,6 +95,14 @@ def test_random_phase_has_the_spectrum_and_not_the_distribution():
     assert ours.figures.kurtosis > ours.other_figures.kurtosis + 0.2
 
 
+def test_joints_of_blocks_add_no_slow_delay():
+    """Six minutes of joints: what a jump of the speed would make lies below the slowest line (0.47 Hz)."""
+    ours = drawn(fit_bootstrap(LEARNED))
+    figures, learned = (delay_figures(some.cut(20.0).pieces, rate_hz=RATE_HZ) for some in (ours, LEARNED))
+    assert figures.std_s == pytest.approx(learned.std_s, rel=0.1)
+    assert compare_delays(ours, LEARNED, take_s=20.0).nearest_neighbour < 0.5
+
+
 def test_replayed_takes_are_told_by_their_nearest_neighbour():
     replay = drawn(FITS["replay"](LEARNED))
     assert compare_delays(replay, LEARNED, take_s=20.0).nearest_neighbour < 0.5
@@ -209,6 +217,18 @@ def test_bad_comparisons_are_told():
         compare_delays(short, HELD_OUT, take_s=20.0)
     with pytest.raises(SignalError, match="resample"):
         compare_delays(MeasuredDelay(short.pieces, short.mean_s, 50.0), HELD_OUT, take_s=10.0)
+
+
+def test_clips_shorter_than_the_published_window_are_compared_as_a_whole():
+    clips = HELD_OUT.cut(4.0)
+    same, usual = compare_delays(clips, clips, take_s=4.0), compare_delays(HELD_OUT, HELD_OUT, take_s=20.0)
+    assert (same.window_s, usual.window_s) == (4.0, 5.12)
+    assert same.pooled_distance_db == 0.0
+    # takes of one window each: independent spectra are two chi-squares of two degrees of freedom, 7.9 dB apart
+    assert 5.0 < same.log_spectral_distance_db < 8.0
+    assert usual.log_spectral_distance_db < 4.0
+    with pytest.raises(SignalError, match=r"2\.56 s"):
+        compare_delays(clips, clips, take_s=2.0)
 
 
 def test_figures_of_a_sine():
