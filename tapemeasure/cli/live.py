@@ -78,6 +78,7 @@ def command(
       tapemeasure live --model akai --device akai --delay generated --hiss generated --wow 2
       tapemeasure live --model akai --device 3 --device-set input_channels=[1] --seconds 60 --json
     """
+    from tapemeasure.cli.emulate_noise import wobble
     from tapemeasure.cli.live_session import open_session
     from tapemeasure.devices.live_stream import play_live
     from tapemeasure.devices.neural import NeuralDevice
@@ -86,10 +87,13 @@ def command(
     wanted = taken(options)
     model_file = model_path(wanted.folder)
     device = NeuralDevice(model_file, wanted.conditions)
+    # what is asked for is looked at before the card is
+    put_on = wobble(wanted)
     settings = _settings(ctx, name, params_file, device_assignments, device)
     with ExitStack() as threads:
         session = open_session(
             wanted,
+            put_on,
             device.replica,
             n_tracks=len(settings.output_channels),
             head_delay=head_delay,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tapemeasure.arrays import FloatArray
-from tapemeasure.cli.emulate_noise import Wobble, hiss_source, wobble
+from tapemeasure.cli.emulate_noise import Wobble, hiss_source
 from tapemeasure.cli.emulate_options import Wanted
 from tapemeasure.generators.ahead import Ahead, ReadyNoise
 from tapemeasure.generators.play import HissSource, delay_range
@@ -57,15 +57,16 @@ class Session:
         return None if error is None else f"delay or hiss could not be made ({error})"
 
 
-def open_session(wanted: Wanted, replica: Replica, *, n_tracks: int, head_delay: bool, threads: ExitStack) -> Session:
+def open_session(
+    wanted: Wanted, put_on: Wobble, replica: Replica, *, n_tracks: int, head_delay: bool, threads: ExitStack
+) -> Session:
     """The whole replica; what makes delay and hiss ahead runs from here on until `threads` is left.
 
     Raises
     ------
     TapeMeasureError
-        As `wobble` and `hiss_source`.
+        As `hiss_source`.
     """
-    put_on = wobble(wanted)
     source, hiss_file = hiss_source(wanted, n_channels=n_tracks, sample_rate=replica.sample_rate)
     makers: list[Ahead] = []
 

@@ -292,6 +292,7 @@ def test_what_is_no_sound_and_what_is_too_loud_is_told(plugged, capsys):
     ("facts", "arguments", "code", "words"),
     [
         ({}, ("--device", "Other"), 1, "no sound card matches 'Other'"),
+        ({}, ("--device", "Other", "--delay", "bogus"), 2, "bogus: no such file"),
         ({"rate": 48000}, (), 1, "refuses 44100 Hz"),
         ({}, ("--device-set", "sample_rate=48000"), 1, "was trained at 44100 Hz, the device Card is set to 48000 Hz"),
         ({}, ("--device-set", "input_channels=[3]"), 1, "has 2 input channels"),
