@@ -70,7 +70,8 @@ def _play(
         truth.save(played / "delay.npz")
     if (folder / HISS_FILE).is_file():
         noise, _ = load_any_hiss(folder / HISS_FILE)
-        output += HissSource(noise, n_channels=1, generator=np.random.default_rng([settings.seed, 1])).read(len(output))
+        generator = np.random.default_rng([settings.seed, 1])
+        output += HissSource(noise, n_channels=1, sample_rate=sample_rate, generator=generator).read(len(output))
     write_audio(played / "take.wav", output, sample_rate=sample_rate)
 
 

@@ -179,15 +179,15 @@ def hiss_source(wanted: Wanted, *, n_channels: int, sample_rate: int) -> "tuple[
             raise UsageError(f"{name} {level_db:g}: give decibels against the machine's own level; -inf for none")
     file = generator_file(wanted.folder, kind="hiss", name=None if wanted.hiss == "generated" else wanted.hiss)
     generator, _ = load_any_hiss(file)
-    if generator.sample_rate != sample_rate:
-        raise MismatchError(
-            f"{file}: hiss learned at {generator.sample_rate} Hz, what is played has {sample_rate} Hz; resample it"
+    try:
+        source = HissSource(
+            generator,
+            n_channels=n_channels,
+            sample_rate=sample_rate,
+            generator=np.random.default_rng([wanted.seed, 1]),
+            hiss_db=hiss_db,
+            hum_db=hum_db,
         )
-    source = HissSource(
-        generator,
-        n_channels=n_channels,
-        generator=np.random.default_rng([wanted.seed, 1]),
-        hiss_db=hiss_db,
-        hum_db=hum_db,
-    )
+    except MismatchError as error:
+        raise MismatchError(f"{file}: {error}") from error
     return source, file

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapemeasure.arrays import FloatArray
-from tapemeasure.errors import ParameterError, SignalError
+from tapemeasure.errors import MismatchError, ParameterError, SignalError
 from tapemeasure.generators.amounts import Amounts
 from tapemeasure.generators.base import DelayGenerator, HissGenerator
 from tapemeasure.trajectory import DelayTrajectory
@@ -109,10 +109,17 @@ class HissSource:
         every channel is an independent realisation of its first.
     n_channels : int
         At least 1.
+    sample_rate : int
+        Of what it is put on, Hz.
     generator : numpy.random.Generator
         Decides which hiss it is.
     hiss_db, hum_db : float
         Levels against the machine's own, decibels; minus infinity: none.
+
+    Raises
+    ------
+    MismatchError
+        If the hiss was learned at another sample rate.
     """
 
     def __init__(
@@ -120,10 +127,15 @@ class HissSource:
         model: HissGenerator,
         *,
         n_channels: int,
+        sample_rate: int,
         generator: np.random.Generator,
         hiss_db: float = 0.0,
         hum_db: float = 0.0,
     ) -> None:
+        if model.sample_rate != sample_rate:
+            raise MismatchError(
+                f"hiss learned at {model.sample_rate} Hz, what is played has {sample_rate} Hz; resample it"
+            )
         n_streams = 1 if model.n_channels == n_channels else n_channels
         self._streams = [model.stream(child) for child in generator.spawn(n_streams)]
         self.n_channels = n_channels

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapemeasure.delay.apply import apply_delay
-from tapemeasure.errors import SignalError
+from tapemeasure.errors import MismatchError, SignalError
 from tapemeasure.generators.ahead import Ahead, ReadyNoise
 from tapemeasure.generators.amounts import Amounts
 from tapemeasure.generators.base import measured_delay
@@ -70,7 +70,7 @@ def moving(name="lines", *, amounts=MORE, seed=1):
 
 
 def whole(**options):
-    noise = HissSource(HISS, n_channels=2, generator=np.random.default_rng(7))
+    noise = HissSource(HISS, n_channels=2, sample_rate=RATE, generator=np.random.default_rng(7))
     return WholeReplica(
         recording_path(), **{"n_channels": 2, "motion": moving(), "noise": noise.read, "gain": 1.4, **options}
     )
@@ -98,7 +98,7 @@ def test_it_is_the_recording_path_with_delay_and_hiss_put_on_afterwards():
     trajectory = generated_delay(MODELS["lines"], duration_s=3.0, generator=np.random.default_rng(1), amounts=MORE)
     played = np.concatenate(list(played_blocks(recording_path(), [1.4 * SIGNAL], n_channels=2))) / 1.4
     expected = apply_delay(played, trajectory, sample_rate=RATE)
-    expected += HissSource(HISS, n_channels=2, generator=np.random.default_rng(7)).read(len(expected))
+    expected += HissSource(HISS, n_channels=2, sample_rate=RATE, generator=np.random.default_rng(7)).read(len(expected))
     output = np.concatenate(list(played_through(whole(), [SIGNAL[:9000], SIGNAL[9000:]], n_samples=len(SIGNAL))))
     # the far end apart: behind a file there is silence, behind the path its own answer to it
     np.testing.assert_allclose(output[:-200], expected[:-200], rtol=0.0, atol=1e-8)
@@ -126,7 +126,7 @@ def test_the_latency_is_as_told(whole_start):
 def test_tracks_share_the_delay():
     both = WholeReplica(recording_path(), n_channels=2, motion=moving()).process(np.repeat(SIGNAL[:, :1], 2, axis=1))
     np.testing.assert_array_equal(both[:, 0], both[:, 1])
-    noise = HissSource(HISS, n_channels=2, generator=np.random.default_rng(7)).read(2 * RATE)
+    noise = HissSource(HISS, n_channels=2, sample_rate=RATE, generator=np.random.default_rng(7)).read(2 * RATE)
     assert abs(np.corrcoef(noise.T)[0, 1]) < 0.03
 
 
@@ -226,3 +226,8 @@ def test_what_ends_the_making_is_told():
     assert ahead.take().shape == (3,)
     assert ahead.take() is None
     ahead.close()
+
+
+def test_hiss_of_another_rate_is_refused():
+    with pytest.raises(MismatchError, match=rf"learned at {RATE} Hz, what is played has 96000 Hz"):
+        HissSource(HISS, n_channels=2, sample_rate=96000, generator=np.random.default_rng(7))
