@@ -53,16 +53,12 @@ class BulkDelay:
         Output times of the passages that agree, rising.
     delay_s : ndarray, shape (n_anchors,)
         Their delays, good to a few milliseconds.
-    agreeing, passages : int
-        How many passages agree, of how many.
     others_s : tuple of float
         Other delays that fit as well, as in a loop; `delay_s` is the smallest of them.
     """
 
     time_s: FloatArray
     delay_s: FloatArray
-    agreeing: int
-    passages: int
     others_s: tuple[float, ...] = ()
 
     def at(self, time_s: FloatArray) -> FloatArray:
@@ -145,8 +141,6 @@ def find_bulk_delay(pair: SlowPair, *, max_delay_s: float) -> BulkDelay:
     return BulkDelay(
         time_s=np.array([candidate.time_s for candidate in order]),
         delay_s=np.array([candidate.delay_s for candidate in order]),
-        agreeing=agreeing,
-        passages=asked,
         others_s=others_s,
     )
 

@@ -110,20 +110,8 @@ def coarse_path(pair: SlowPair, bulk: BulkDelay, *, polarity: int | None = None)
     """
     x, y, rate = pair.stimulus, pair.output, pair.sample_rate
     guide = bulk.at(np.arange(len(y)) / rate)
-    warped = warp(x, guide, sample_rate=rate, half_taps=16)
-    hop = max(1, round(COARSE_HOP_S * rate))
-    length = round(COARSE_FRAME_S * rate / 2) * 2
-    reach = round(COARSE_REACH_S * rate)
-    window = np.hanning(length)
-    a, b = frames(warped, length=length, hop=hop), frames(y, length=length, hop=hop)
-    lags = np.concatenate(
-        [
-            generalised_correlation(
-                a[k : k + BLOCK_FRAMES] * window, b[k : k + BLOCK_FRAMES] * window, max_lag_samples=reach
-            )
-            for k in range(0, len(a), BLOCK_FRAMES)
-        ]
-    )
+    hop, reach = coarse_hop(rate), round(COARSE_REACH_S * rate)
+    lags = coarse_correlations(warp(x, guide, sample_rate=rate, half_taps=16), y, rate=rate, reach=reach)
     steps = max(1, round(MAX_SPEED * hop))
     rows = np.arange(len(lags))
     paths = {sign: best_path(sign * lags, max_step=steps) for sign in ((1, -1) if polarity is None else (polarity,))}
@@ -133,12 +121,35 @@ def coarse_path(pair: SlowPair, bulk: BulkDelay, *, polarity: int | None = None)
     return np.asarray(np.interp(rows * COARSE_HOP_S, rows * hop / rate, delay), dtype=np.float64), sign
 
 
-def best_path(reward: FloatArray, *, max_step: int) -> IntArray:
-    """Columns, one a row, that collect the most reward while moving by at most `max_step` columns a row (Viterbi)."""
+def coarse_hop(rate: float) -> int:
+    """Samples between the frames of `coarse_correlations`."""
+    return max(1, round(COARSE_HOP_S * rate))
+
+
+def coarse_correlations(played: FloatArray, heard: FloatArray, *, rate: float, reach: int) -> FloatArray:
+    """Correlations of frames of 93 ms every 25 ms, one frame a row, up to `reach` samples early and late."""
+    length = round(COARSE_FRAME_S * rate / 2) * 2
+    window = np.hanning(length)
+    a, b = (frames(side, length=length, hop=coarse_hop(rate)) for side in (played, heard))
+    return np.concatenate(
+        [
+            generalised_correlation(
+                a[k : k + BLOCK_FRAMES] * window, b[k : k + BLOCK_FRAMES] * window, max_lag_samples=reach
+            )
+            for k in range(0, len(a), BLOCK_FRAMES)
+        ]
+    )
+
+
+def best_path(reward: FloatArray, *, max_step: int, jump_cost: float = np.inf) -> IntArray:
+    """Columns, one a row, that collect the most reward while moving by at most `max_step` columns a row (Viterbi).
+
+    Or while jumping to anywhere at the price of `jump_cost`.
+    """
     from tapemeasure.delay.kernels import best_columns
 
     # through silence and pure tones, which fit at every period, the path stands still
-    return np.asarray(best_columns(np.ascontiguousarray(reward), max_step, MOVE_COST), dtype=np.int64)
+    return np.asarray(best_columns(np.ascontiguousarray(reward), max_step, MOVE_COST, jump_cost), dtype=np.int64)
 
 
 def _peaks(

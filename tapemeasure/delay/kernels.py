@@ -119,13 +119,17 @@ def banded_inverse(factor: FloatArray) -> FloatArray:
 
 
 @numba.njit(cache=True, nogil=True)
-def best_columns(reward: FloatArray, max_step: int, move_cost: float) -> IntArray:
-    """Columns, one a row, that collect the most reward while moving by at most `max_step` columns a row (Viterbi)."""
+def best_columns(reward: FloatArray, max_step: int, move_cost: float, jump_cost: float) -> IntArray:
+    """Columns, one a row, that collect the most reward while moving by at most `max_step` columns a row (Viterbi).
+
+    Or while jumping to anywhere at the price of `jump_cost`, which may be infinite.
+    """
     n_rows, n_columns = reward.shape
     total = reward[0].astype(np.float64)
     fresh = np.empty(n_columns)
     origin = np.zeros((n_rows, n_columns), dtype=np.int16)
     for row in range(1, n_rows):
+        top = int(np.argmax(total))
         for column in range(n_columns):
             best = total[column]
             move = 0
@@ -136,6 +140,9 @@ def best_columns(reward: FloatArray, max_step: int, move_cost: float) -> IntArra
                     if value > best:
                         best = value
                         move = step
+            if total[top] - jump_cost > best:
+                best = total[top] - jump_cost
+                move = top - column
             origin[row, column] = move
             fresh[column] = best + reward[row, column]
         total[:] = fresh

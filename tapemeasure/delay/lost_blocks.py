@@ -16,16 +16,16 @@ from tapemeasure.delay.gcc import (
     COARSE_HOP_S,
     GOOD_QUALITY,
     MAX_SPEED,
-    MOVE_COST,
     FrameDelays,
+    best_path,
+    coarse_correlations,
+    coarse_hop,
     coarse_path,
     track_frames,
 )
 from tapemeasure.delay.lost_place import Jump, Knots, joined
 from tapemeasure.delay.lost_samples import LostSamples, repair_output, to_repaired
 from tapemeasure.delay.resolution import SlowPair, warp
-from tapemeasure.dsp.correlation import frames as cut_frames
-from tapemeasure.dsp.correlation import generalised_correlation
 
 DIP, DIP_S = 0.75, 0.03
 """A block takes at least this part of their correlation from the frames that hold it, as long as this."""
@@ -42,7 +42,6 @@ LEAST_S = 250e-6
 NEAR_ROWS = 4
 """Jumps with no more rows between them are one."""
 
-BLOCK_FRAMES = 512
 PLACED_S = 0.05
 """How far from where the path jumps the block may be."""
 
@@ -190,7 +189,7 @@ class _Search:
             path_s = np.interp(grid, whole_s, path_s)
         else:
             pair = SlowPair.of(self.stimulus, repaired, sample_rate=self.sample_rate)
-            path_s, _ = coarse_path(pair, BulkDelay(whole_s, path_s, 1, 1), polarity=1)
+            path_s, _ = coarse_path(pair, BulkDelay(whole_s, path_s), polarity=1)
         return track_frames(self.stimulus, repaired, path_s, sample_rate=self.sample_rate)
 
     def placed(self, lost: tuple[LostSamples, ...], known: FrameDelays) -> tuple[LostSamples, ...]:
@@ -241,66 +240,25 @@ def usual_delay(frames: FrameDelays, sample_rate: float) -> BulkDelay:
     """What the frames that correlate say of the delay as a whole."""
     good = frames.loud & (frames.quality > GOOD_QUALITY)
     chosen = np.flatnonzero(good if good.any() else frames.loud)
-    return BulkDelay(chosen * frames.hop_samples / sample_rate, frames.delay_s[chosen], 1, 1)
+    return BulkDelay(chosen * frames.hop_samples / sample_rate, frames.delay_s[chosen])
 
 
 def _jumping_path(pair: SlowPair, usual: BulkDelay) -> _Path:
     """Path through the correlations that may jump."""
     rate = pair.sample_rate
-    hop, reach = max(1, round(COARSE_HOP_S * rate)), round(GUIDE_REACH_S * rate)
-    length = round(COARSE_FRAME_S * rate / 2) * 2
-    heard = cut_frames(pair.output, length=length, hop=hop)
+    hop, reach = coarse_hop(rate), round(GUIDE_REACH_S * rate)
     usual_s = usual.at(np.arange(len(pair.output)) / rate)
     rewards = []
     for guide in (-2 * reach, 0, 2 * reach):
         warped = warp(pair.stimulus, usual_s + guide / rate, sample_rate=rate, half_taps=16)
-        played = cut_frames(warped, length=length, hop=hop)
+        found = coarse_correlations(warped, pair.output, rate=rate, reach=reach)
         # the last lag of one guide is the first of the next
-        rewards.append(_correlations(played, heard, reach)[:, : 2 * reach])
-    reward = np.concatenate(rewards, axis=1)
-    column = _jumping_columns(reward, max_step=max(1, round(MAX_SPEED * hop)))
+        rewards.append(found[:, : 2 * reach])
+    reward: FloatArray = np.concatenate(rewards, axis=1, dtype=np.float32)  # half the memory
+    price = JUMP_COST * float(np.median(reward.max(axis=1)))
+    column = best_path(reward, max_step=max(1, round(MAX_SPEED * hop)), jump_cost=price)
     rows = np.arange(len(column))
     delay_s = usual_s[np.minimum(rows * hop, len(usual_s) - 1)] + (column - 3 * reach) / rate
     # the hop is a whole number of samples, so its time is not exactly 25 ms; between two rows a jump would be none
     nearest = np.minimum(np.round(rows * COARSE_HOP_S * rate / hop).astype(np.int64), len(rows) - 1)
     return _Path(delay_s[nearest], reward, column, hop / rate, rate)
-
-
-def _correlations(played: FloatArray, heard: FloatArray, reach: int) -> FloatArray:
-    window = np.hanning(played.shape[1])
-    return np.concatenate(
-        [
-            generalised_correlation(
-                played[first : first + BLOCK_FRAMES] * window,
-                heard[first : first + BLOCK_FRAMES] * window,
-                max_lag_samples=reach,
-            ).astype(np.float32)
-            for first in range(0, len(heard), BLOCK_FRAMES)
-        ]
-    )
-
-
-def _jumping_columns(reward: FloatArray, *, max_step: int) -> IntArray:
-    """Columns, one a row, that collect the most reward, while they move by `max_step` a row, or jump for a price."""
-    n_rows, n_columns = reward.shape
-    price = JUMP_COST * float(np.median(reward.max(axis=1)))
-    origin = np.empty((n_rows, n_columns), dtype=np.int32)
-    here = np.arange(n_columns, dtype=np.int32)
-    total: FloatArray = reward[0].astype(np.float64)
-    for row in range(1, n_rows):
-        best, source = total.copy(), here.copy()
-        for step in range(1, max_step + 1):
-            for sign in (-1, 1):
-                moved: FloatArray = np.roll(total, sign * step) - MOVE_COST * step
-                moved[slice(0, step) if sign > 0 else slice(n_columns - step, None)] = -np.inf
-                better = moved > best
-                best[better], source[better] = moved[better], here[better] - sign * step
-        top = int(np.argmax(total))
-        jumps = total[top] - price > best
-        best[jumps], source[jumps] = total[top] - price, top
-        origin[row], total = source, best + reward[row]
-    path = np.empty(n_rows, dtype=np.int64)
-    path[-1] = int(np.argmax(total))
-    for row in range(n_rows - 1, 0, -1):
-        path[row - 1] = origin[row, path[row]]
-    return path

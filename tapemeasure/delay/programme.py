@@ -16,7 +16,7 @@ MIN_MATCH = 0.27
 """Median correlation of the frames: 0.4 to 0.95 where output and input belong together, 0.3 with hiss at -20 dBFS, up
 to 0.23 elsewhere."""
 MIN_FAST_MATCH = 0.35
-"""The same for the short frames of the fast search: 0.6 and more where they belong together, up to 0.21 elsewhere."""
+"""The same for the short frames of the fast search: 0.37 and more where they belong together, up to 0.31 elsewhere."""
 MOST_TOLD = 3
 
 

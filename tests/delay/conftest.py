@@ -48,6 +48,14 @@ def through_machine(samples: FloatArray, delay: Delay = wander, *, hiss: float =
     return late + hiss * np.random.default_rng(seed).standard_normal(len(samples))
 
 
+def damaged(output: FloatArray, events: list[tuple[int, int]]) -> FloatArray:
+    """Lose (positive) or double (negative) samples at places of the damaged output."""
+    for place, count in events:
+        rest = output[place + count :] if count > 0 else np.concatenate([output[place + count : place], output[place:]])
+        output = np.concatenate([output[:place], rest])
+    return output
+
+
 def error_us(time_s: FloatArray, delay_s: FloatArray, delay: Delay = wander, *, edge_s: float = 0.2) -> FloatArray:
     """Error without its median, microseconds, away from the ends."""
     inside = (time_s > edge_s) & (time_s < time_s[-1] - edge_s)
@@ -70,6 +78,7 @@ def known():
         pulses = staticmethod(make_pulses)
         wander = staticmethod(wander)
         machine = staticmethod(through_machine)
+        damaged = staticmethod(damaged)
         error_us = staticmethod(error_us)
 
     return Known

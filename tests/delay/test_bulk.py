@@ -86,3 +86,11 @@ def test_the_polarity_of_bass_heavy_music_is_that_of_the_whole_path(seed: int) -
     found = match_programme(music, output[:, 0], sample_rate=rate, max_delay_s=5.0)
     assert found.polarity == 1
     assert found.match > 0.5
+
+
+def test_the_best_path_jumps_to_where_it_pays_for_the_price() -> None:
+    reward = np.zeros((20, 30))
+    reward[:10, 4], reward[10:, 25] = 1.0, 1.0
+    np.testing.assert_array_equal(best_path(reward, max_step=2, jump_cost=3.0), np.where(np.arange(20) < 10, 4, 25))
+    # for ten frames it would cost eleven
+    assert np.ptp(best_path(reward, max_step=0, jump_cost=11.0)) == 0

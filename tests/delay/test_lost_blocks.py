@@ -19,17 +19,9 @@ COUNTED = 16
 BLOCKS = [(80000, 300), (160000, -60), (250000, 1500), (330000, -900)]
 
 
-def damaged(output: np.ndarray, events: list[tuple[int, int]]) -> np.ndarray:
-    """Lose (positive) or double (negative) samples at places of the damaged output."""
-    for place, count in events:
-        rest = output[place + count :] if count > 0 else np.concatenate([output[place + count : place], output[place:]])
-        output = np.concatenate([output[:place], rest])
-    return output
-
-
 def followed(programme: np.ndarray, output: np.ndarray) -> FrameDelays:
     """Frames around 20 ms."""
-    bulk = BulkDelay(np.array([0.0]), np.array([0.02]), 1, 1)
+    bulk = BulkDelay(np.array([0.0]), np.array([0.02]))
     path, _ = coarse_path(SlowPair.of(programme, output, sample_rate=RATE), bulk, polarity=1)
     return track_frames(programme, output, path, sample_rate=RATE)
 
@@ -42,7 +34,7 @@ def take(known):
 
 def test_blocks_are_found_by_correlation_and_the_rest_can_be_followed(known, take) -> None:
     programme, whole = take
-    output = damaged(whole, BLOCKS)
+    output = known.damaged(whole, BLOCKS)
     found = lost_blocks(programme, output, followed(programme, output), sample_rate=RATE)
     assert len(found.lost) == len(BLOCKS)
     for event, (place, count) in zip(found.lost, BLOCKS, strict=True):
@@ -84,7 +76,7 @@ def test_other_music_has_none(known, take) -> None:
 def test_blocks_of_all_sizes_are_counted_by_the_waveform(known) -> None:
     programme = known.music(11.0, seed=3)
     events = [(70000, 4), (140000, -12), (210000, 40), (280000, -300), (350000, 7), (420000, -1)]
-    output = damaged(known.machine(programme), events)
+    output = known.damaged(known.machine(programme), events)
     result = track_delay(programme, output, sample_rate=RATE, pilot="none")
     assert [event.samples for event in result.lost_samples] == [-count for _, count in events]
     times = np.array([event.time_s for event in result.lost_samples])

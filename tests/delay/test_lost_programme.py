@@ -13,14 +13,6 @@ RATE = 44100
 EVENTS = [(70000, 1), (150000, -1), (230000, 2), (310000, -1)]
 
 
-def damaged(output: np.ndarray, events: list[tuple[int, int]]) -> np.ndarray:
-    """Lose (positive) or double (negative) samples at places of the damaged output."""
-    for place, count in events:
-        rest = output[place + count :] if count > 0 else np.concatenate([output[place + count : place], output[place:]])
-        output = np.concatenate([output[:place], rest])
-    return output
-
-
 @pytest.fixture(scope="module")
 def take(known):
     programme = known.music(9.0)
@@ -29,7 +21,7 @@ def take(known):
 
 def test_single_samples_are_found_and_the_trajectory_steps_there(known, take) -> None:
     programme, whole = take
-    result = track_delay(programme, damaged(whole, EVENTS), sample_rate=RATE, pilot="none")
+    result = track_delay(programme, known.damaged(whole, EVENTS), sample_rate=RATE, pilot="none")
     assert [event.samples for event in result.lost_samples] == [-count for _, count in EVENTS]
     times = [event.time_s for event in result.lost_samples]
     assert np.abs(np.array(times) - [place / RATE for place, _ in EVENTS]).max() < 0.01
@@ -53,7 +45,7 @@ def test_none_is_invented_and_what_was_heard_is_told(take) -> None:
 
 def test_covered_by_noise_it_abstains(known, take) -> None:
     programme, _ = take
-    noisy = damaged(known.machine(programme, hiss=0.1), EVENTS)
+    noisy = known.damaged(known.machine(programme, hiss=0.1), EVENTS)
     result = track_delay(programme, noisy, sample_rate=RATE, pilot="none")
     assert result.lost_seen is not None
     assert result.lost_seen < 0.2
@@ -114,7 +106,7 @@ def test_where_nothing_tells_there_is_no_height() -> None:
 def test_a_step_is_placed_where_the_waveform_breaks(known, size: int, bridged: bool) -> None:
     programme = known.music(2.0)
     late = np.concatenate([np.zeros(500), programme])[: len(programme)]
-    output = damaged(late, [(40000, -size)])
+    output = known.damaged(late, [(40000, -size)])
     # knots that lead up to the step have it where it is thought to be, others where it is
     thought = 40200
     knots = Knots(110, np.full(800, 500.0) + size * (np.arange(800) * 110 >= (thought if bridged else 40000)))
@@ -131,7 +123,7 @@ def test_a_step_is_placed_where_the_waveform_breaks(known, size: int, bridged: b
 
 def test_what_is_left_beside_a_known_one_corrects_it(known) -> None:
     programme = known.music(2.0)
-    output = damaged(programme, [(40000, 9)])
+    output = known.damaged(programme, [(40000, 9)])
     lost = (LostSamples(40000 / RATE, -8, 0.001, 9.0),)
     knots = Knots(110, -1.0 * (np.arange(800) * 110 >= 40000))
 

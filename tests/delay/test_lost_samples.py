@@ -15,14 +15,6 @@ from tapemeasure.delay.track import track_delay
 RATE = 44100
 
 
-def damaged(output: np.ndarray, events: list[tuple[int, int]]) -> np.ndarray:
-    """Lose (positive) or double (negative) samples at places of the damaged output."""
-    for place, count in events:
-        rest = output[place + count :] if count > 0 else np.concatenate([output[place + count : place], output[place:]])
-        output = np.concatenate([output[:place], rest])
-    return output
-
-
 EVENTS = [(30000, 1), (61234, -1), (90000, 1), (90000 + 9000, 3), (140000, -2)]
 
 
@@ -30,7 +22,7 @@ def test_a_tone_places_them_to_the_sample(known) -> None:
     stimulus = 0.25 * np.sin(2 * np.pi * 3150 * np.arange(4 * RATE) / RATE)
     (tone,) = find_tones(stimulus, sample_rate=RATE)
     whole = known.machine(stimulus)
-    output = damaged(whole, EVENTS)
+    output = known.damaged(whole, EVENTS)
     phase = follow_tone(output, frequency_hz=tone.frequency_hz, sample_rate=RATE)
     found = lost_in_tone(tone, output, phase, sample_rate=RATE)
     assert [event.samples for event in found] == [-count for _, count in EVENTS]
@@ -46,7 +38,7 @@ def test_pulses_place_them_to_a_pulse(known) -> None:
     train = find_pulse_train(stimulus, sample_rate=RATE)
     assert train is not None
     whole = known.machine(stimulus)
-    output = damaged(whole, EVENTS)
+    output = known.damaged(whole, EVENTS)
     found = lost_in_pulses(train, track_pulses(train, output, sample_rate=RATE), sample_rate=RATE)
     assert [event.samples for event in found] == [-count for _, count in EVENTS]
     assert np.abs([event.time_s - place / RATE for event, (place, _) in zip(found, EVENTS, strict=True)]).max() < 0.01
@@ -56,7 +48,7 @@ def test_pulses_place_them_to_a_pulse(known) -> None:
 @pytest.mark.parametrize("kind", ["tone", "pulses"])
 def test_the_trajectory_steps_there_and_is_as_exact_as_ever(known, kind: str) -> None:
     stimulus = 0.25 * np.sin(2 * np.pi * 3150 * np.arange(4 * RATE) / RATE) if kind == "tone" else known.pulses(4.0)
-    output = damaged(known.machine(stimulus), EVENTS)
+    output = known.damaged(known.machine(stimulus), EVENTS)
     result = track_delay(stimulus, output, sample_rate=RATE, rate_hz=100.0)
     assert len(result.trajectory.steps) == len(EVENTS)
     time = result.trajectory.time_s
@@ -69,9 +61,9 @@ def test_the_trajectory_steps_there_and_is_as_exact_as_ever(known, kind: str) ->
     assert np.abs(error - np.median(error)).max() < 1.0
 
 
-def test_repair_gives_back_what_was_doubled_and_the_length_of_what_was_lost() -> None:
+def test_repair_gives_back_what_was_doubled_and_the_length_of_what_was_lost(known) -> None:
     samples = np.sin(0.05 * np.arange(2000))
-    output = damaged(samples, [(500, -3), (1500, 1)])
+    output = known.damaged(samples, [(500, -3), (1500, 1)])
     lost = [LostSamples(500 / RATE, 3, 0.0, 9.0), LostSamples(1500 / RATE, -1, 0.0, 9.0)]
     whole = repair_output(output, lost, sample_rate=RATE)
     assert len(whole) == len(samples)
@@ -110,7 +102,7 @@ def test_a_speed_that_changes_at_once_is_no_lost_sample(known, left_s: float, sl
     assert lost_in_pulses(train, track_pulses(train, output, sample_rate=RATE), sample_rate=RATE) == ()
     # a lost sample well before it is found all the same
     found = lost_in_pulses(
-        train, track_pulses(train, damaged(output, [(61234, 1)]), sample_rate=RATE), sample_rate=RATE
+        train, track_pulses(train, known.damaged(output, [(61234, 1)]), sample_rate=RATE), sample_rate=RATE
     )
     assert left_s > 1.0 or [event.samples for event in found] == [-1]
 
@@ -120,7 +112,7 @@ def test_a_tone_inside_the_programme_tells_every_one_of_them(known) -> None:
     programme = known.music(10.0) + 0.01 * np.sin(2 * np.pi * 15000.0 * np.arange(10 * RATE) / RATE)
     whole = known.machine(programme)
     events = [(80000, 1), (150000, -2), (220000, 2), (300000, -1), (370000, 1)]
-    found = track_delay(programme, damaged(whole, events), sample_rate=RATE, pilot="inband").lost_samples
+    found = track_delay(programme, known.damaged(whole, events), sample_rate=RATE, pilot="inband").lost_samples
     assert [event.samples for event in found] == [-count for _, count in events]
     assert np.abs([event.time_s - place / RATE for event, (place, _) in zip(found, events, strict=True)]).max() < 0.01
     assert track_delay(programme, whole, sample_rate=RATE, pilot="inband").lost_samples == ()
